@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/control.h"
+
+#include "os/file.h"
+#include "os/futex.h"
+
+#include <limits.h>
+
+#define TEMP_NAME "control.stele.tmp"
+
+static void map_words(struct stele *log)
+{
+    log->live_page = (struct stele__live *)(void *)(log->control_map.base + STELE__CONTROL_LIVE);
+    log->waiters = (struct stele__waiters *)(void *)(log->control_map.base + STELE__CONTROL_WAITERS);
+}
+
+/* Blocks are written in turn: while one is being rewritten the other is whole. */
+static int write_block(struct stele *log)
+{
+    log->control.generation++;
+    uint64_t offset = log->control.generation % 2 == 0 ? 0 : STELE__CONTROL_PAGE;
+    stele__control_encode(log->control_map.base + offset, &log->control);
+    return log->media.ops->persist(&log->media, &log->control_map, offset, STELE__CONTROL_PAGE);
+}
+
+int stele__control_write(struct stele *log)
+{
+    int rc = write_block(log);
+    if (rc == 0)
+        return 0;
+    return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot make it durable", log->path);
+}
+
+int stele__control_create(struct stele *log)
+{
+    const struct stele__media_ops *ops = log->media.ops;
+    (void)ops->unlink(&log->media, log->dirfd, TEMP_NAME); /* of a creation that was interrupted */
+    int rc = ops->create(&log->media, log->dirfd, TEMP_NAME, STELE__CONTROL_BYTES, log->file_mode, &log->control_map);
+    if (rc != 0)
+        return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot create it", log->path);
+    map_words(log);
+    rc = write_block(log);
+    if (rc == 0)
+        rc = write_block(log); /* both copies, from the beginning */
+    if (rc == 0)
+        rc = ops->rename(&log->media, log->dirfd, TEMP_NAME, STELE__CONTROL_NAME);
+    if (rc == 0)
+        rc = ops->sync_dir(&log->media, log->dirfd);
+    if (rc != 0)
+        return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot create it", log->path);
+    return 0;
+}
+
+int stele__control_open(struct stele *log)
+{
+    int rc = log->media.ops->open(&log->media, log->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES,
+                                  &log->control_map);
+    if (rc != 0)
+        return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot map it", log->path);
+    map_words(log);
+    return 0;
+}
+
+int stele__control_advance(struct stele *log)
+{
+    pthread_mutex_lock(&log->control_lock);
+    stele_lsn durable = atomic_load_explicit(&log->durable, memory_order_acquire); /* [P6] */
+    int rc = 0;
+    if (durable != log->control.durable || log->incarnation != log->control.incarnation) {
+        log->control.durable = durable;
+        log->control.incarnation = log->incarnation;
+        rc = stele__control_write(log);
+        if (rc != 0)
+            rc = stele__latch(log, rc);
+    }
+    pthread_mutex_unlock(&log->control_lock);
+    return rc;
+}
+
+void stele__control_announce(struct stele *log, stele_lsn tail)
+{
+    struct stele__live *live = log->live_page;
+    atomic_store(&live->closed, 0);
+    atomic_store(&live->durable, atomic_load(&log->durable));
+    atomic_store(&live->first, stele__base_of(log, log->control.first_sequence));
+    atomic_store(&live->tail_at_open, tail);
+    /* Last: a reader that sees the new opening sees its words. */
+    atomic_fetch_add(&live->opens, 1);
+    atomic_fetch_add(&live->commits, 1);
+    if (atomic_load(&log->waiters->count) != 0) /* a reader killed in its sleep leaves a count: one call too many */
+        stele__futex_wake(&live->commits, INT_MAX, true);
+}
+
+int stele__control_read(int dirfd, struct stele__control *out, enum stele__decode *result, uint32_t *copies)
+{
+    uint8_t blocks[2 * STELE__CONTROL_PAGE];
+    int fd = stele__file_open(dirfd, STELE__CONTROL_NAME, false);
+    if (fd < 0)
+        return fd;
+    uint64_t size = 0;
+    int rc = stele__file_size(fd, &size, NULL);
+    if (rc == 0)
+        rc = stele__file_read(fd, blocks, sizeof blocks, 0);
+    stele__file_close(fd);
+    if (rc != 0)
+        return rc;
+    *result = stele__control_decode(blocks, out, copies);
+    return 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* core/cursor_enter.c: from one segment into another. Pin first, then map: a trimmer locks what it drops, so a segment that
+ * is pinned and still has its name stays. */
+#include "core/cursor.h"
+
+#include "os/file.h"
+
+#include <errno.h>
+
+static bool file_exists(const struct stele *log, const char *name)
+{
+    int fd = stele__file_open(log->dirfd, name, false);
+    stele__file_close(fd);
+    return fd >= 0;
+}
+
+static int fail_segment(const struct stele *log, int code, const char *name, const char *what)
+{
+    return stele__fail(code, "%s/%s: offset 0: %s; see 'stele verify %s'", log->path, name, what, log->path);
+}
+
+/* There is no such file: why? */
+static int explain_absence(struct stele_cursor *cursor, uint64_t sequence, const char *name)
+{
+    struct stele *log = cursor->log;
+    stele_lsn base = stele__base_of(log, sequence);
+    if (base < stele_first(log))
+        return stele__fail(STELE_ETRIMMED, "%s: lsn %llu lies before the first one, %llu", log->path,
+                           (unsigned long long)base, (unsigned long long)stele_first(log));
+    char broken[STELE__NAME_MAX];
+    stele__name_broken(broken, sequence, base);
+    if (file_exists(log, broken))
+        return stele__fail(STELE_EGAP, "%s/%s: the records from lsn %llu to %llu were quarantined by a repair", log->path,
+                           broken, (unsigned long long)base, (unsigned long long)stele__base_of(log, sequence + 1));
+    if (stele_durable(log) > base)
+        return fail_segment(log, STELE_ECORRUPT, name, "the segment is missing, although records in it had been durable");
+    return 0;
+}
+
+static int check_header(struct stele *log, const struct stele__view *view, uint64_t sequence, const char *name,
+                        struct stele__header *header)
+{
+    uint32_t copies;
+    if (stele__header_decode(view->base, header, &copies) != STELE__DECODE_OK)
+        return fail_segment(log, STELE_ECORRUPT, name, "the header cannot be read");
+    if (memcmp(header->uuid, log->uuid, sizeof log->uuid) != 0 || header->sequence != sequence ||
+        header->data_log2 != log->data_log2)
+        return fail_segment(log, STELE_ECORRUPT, name, "the segment belongs to another log or place");
+    return 0;
+}
+
+static void adopt(struct stele_cursor *cursor, struct stele__view *view, const struct stele__header *header)
+{
+    struct stele *log = cursor->log;
+    uint32_t copies;
+    stele__view_close(&cursor->view);
+    cursor->view = *view;
+    cursor->sequence = header->sequence;
+    cursor->area = (struct stele__area){.data = view->base + STELE__HEADER_BYTES,
+                                        .bytes = log->data_bytes,
+                                        .base = header->base,
+                                        .salt = header->salt,
+                                        .record_max = log->record_max};
+    cursor->sealed = stele__footer_decode(view->base + stele__footer_offset(log->data_bytes), &cursor->footer, &copies) ==
+                         STELE__DECODE_OK &&
+                     stele__footer_fits(&cursor->footer, header);
+}
+
+int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)
+{
+    struct stele *log = cursor->log;
+    if (cursor->view.base != NULL && cursor->sequence == sequence)
+        return 1;
+    int rc = stele__pin_move(&cursor->pin, sequence);
+    if (rc != 0)
+        return rc;
+    char name[STELE__NAME_MAX];
+    stele__name_segment(name, sequence, stele__base_of(log, sequence));
+    struct stele__view view;
+    rc = stele__view_open(log->dirfd, name, stele__segment_file_bytes(log->data_bytes), false, &view);
+    if (rc == -ENOENT)
+        return explain_absence(cursor, sequence, name);
+    if (rc == -ENODATA)
+        return fail_segment(log, STELE_ECORRUPT, name, "the file has the wrong size");
+    if (rc != 0)
+        return stele__fail_errno(-rc, "%s/%s: cannot map it", log->path, name);
+    struct stele__header header;
+    rc = check_header(log, &view, sequence, name, &header);
+    if (rc != 0) {
+        stele__view_close(&view);
+        return rc;
+    }
+    adopt(cursor, &view, &header);
+    return 1;
+}

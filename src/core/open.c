@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* core/open.c: from options to a handle. Recovery is in recover.c, creation in create.c, readers in open_reader.c. */
+#include "core/open.h"
+
+#include "core/commit.h"
+#include "core/control.h"
+#include "core/helper.h"
+#include "core/owner.h"
+#include "core/prepare.h"
+#include "core/scan.h"
+#include "core/sized.h"
+#include "core/space.h"
+#include "os/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define SPARES_DEFAULT 2u
+#define SPARES_MAX 8u
+#define MARK_BYTES_DEFAULT (UINT64_C(64) << 10)
+#define IDLE_MARK_NS_DEFAULT (UINT64_C(100) * 1000 * 1000)
+#define KNOWN_FLAGS (STELE_CREATE | STELE_EXCL | STELE_READ_ONLY | STELE_SINGLE_APPENDER | STELE_NO_RECYCLE)
+
+static int refuse(const char *path, const char *what)
+{
+    return stele__fail(STELE_EINVAL, "%s: option out of range: %s", path, what);
+}
+
+static int check_options(const char *path, const struct stele_options *o)
+{
+    if ((o->flags & ~(uint32_t)KNOWN_FLAGS) != 0)
+        return refuse(path, "an unknown flag");
+    if ((o->flags & STELE_READ_ONLY) != 0 && (o->flags & (STELE_CREATE | STELE_EXCL)) != 0)
+        return refuse(path, "a read-only handle creates nothing");
+    if (o->durability > STELE_DURABILITY_NONE)
+        return refuse(path, "durability");
+    if (o->segment_bytes != 0 &&
+        (!stele__is_power_of_two(o->segment_bytes) || o->segment_bytes < STELE_SEGMENT_BYTES_MIN ||
+         o->segment_bytes > STELE_SEGMENT_BYTES_MAX))
+        return refuse(path, "segment_bytes must be a power of two from 64 KiB to 4 GiB");
+    if (o->spare_segments > SPARES_MAX)
+        return refuse(path, "spare_segments is at most 8");
+    if (o->file_mode > 0777 || o->dir_mode > 0777)
+        return refuse(path, "modes are permission bits, at most 0777");
+    if (o->metadata_bytes > STELE_METADATA_MAX || (o->metadata == NULL && o->metadata_bytes != 0))
+        return refuse(path, "metadata is at most 1920 bytes");
+    return o->reserved == 0 ? 0 : refuse(path, "reserved must be 0");
+}
+
+static int init_locks(struct stele *log)
+{
+    if (pthread_mutex_init(&log->ring_lock, NULL) != 0)
+        return stele__fail(STELE_ENOMEM, "%s: cannot create a lock", log->path);
+    if (pthread_mutex_init(&log->control_lock, NULL) != 0) {
+        pthread_mutex_destroy(&log->ring_lock);
+        return stele__fail(STELE_ENOMEM, "%s: cannot create a lock", log->path);
+    }
+    int rc = stele__space_init(log);
+    if (rc != 0) {
+        pthread_mutex_destroy(&log->control_lock);
+        pthread_mutex_destroy(&log->ring_lock);
+    }
+    return rc;
+}
+
+/* A handle with nothing open yet; NULL without memory. */
+static struct stele *allocate(const char *path, const struct stele_options *o)
+{
+    struct stele *log = aligned_alloc(STELE__HOT_ALIGN, sizeof *log);
+    if (log == NULL)
+        return NULL;
+    memset(log, 0, sizeof *log);
+    log->dirfd = log->lockfd = -1;
+    atomic_store(&log->eventfd, -1);
+    log->read_only = (o->flags & STELE_READ_ONLY) != 0;
+    log->single = (o->flags & STELE_SINGLE_APPENDER) != 0;
+    log->recycle = (o->flags & STELE_NO_RECYCLE) == 0;
+    log->spares = o->spare_segments != 0 ? o->spare_segments : SPARES_DEFAULT;
+    log->file_mode = o->file_mode != 0 ? o->file_mode : 0600;
+    log->mark_bytes = o->mark_bytes != 0 ? o->mark_bytes : MARK_BYTES_DEFAULT;
+    log->idle_mark_ns = o->idle_mark_ns != 0 ? o->idle_mark_ns : IDLE_MARK_NS_DEFAULT;
+    log->logger = (struct stele__logger){.fn = o->log, .ctx = o->log_ctx};
+    log->path = strdup(path);
+    log->recycled = calloc(log->spares, sizeof *log->recycled);
+    if (log->path == NULL || log->recycled == NULL || init_locks(log) != 0) {
+        free(log->path);
+        free(log->recycled);
+        free(log);
+        return NULL;
+    }
+    return log;
+}
+
+void stele__log_free(struct stele *log)
+{
+    while (log->ring_low < log->ring_high)
+        stele__ring_retire(log);
+    if (log->control_map.base != NULL)
+        log->media.ops->close(&log->media, &log->control_map);
+    stele__view_close(&log->control_view);
+    stele__view_close(&log->waiters_view);
+    stele__file_close(log->lockfd); /* drops the writer lock */
+    stele__file_close(log->dirfd);
+    stele__file_close(atomic_load(&log->eventfd));
+    stele__space_destroy(log);
+    pthread_mutex_destroy(&log->control_lock);
+    pthread_mutex_destroy(&log->ring_lock);
+    free(log->recycled);
+    free(log->metadata);
+    free(log->path);
+    free(log);
+}
+
+static int fail_locked(const struct stele *log)
+{
+    struct stele__owner owner;
+    if (stele__owner_read(log->dirfd, &owner) != 1)
+        return stele__fail(STELE_ELOCKED, "%s: another process is opening the log for writing; try again", log->path);
+    char when[32] = "an unknown time";
+    time_t seconds = (time_t)(owner.start_ns / 1000000000u);
+    struct tm utc;
+    if (gmtime_r(&seconds, &utc) != NULL)
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return stele__fail(STELE_ELOCKED,
+                       "%s: locked for writing by process %lld (%s), since %s. Readers need no lock; to write, end that "
+                       "process or use it", log->path, (long long)owner.pid, owner.command, when);
+}
+
+static int take_writer_lock(struct stele *log)
+{
+    int fd = stele__file_open(log->dirfd, STELE__LOCK_NAME, true);
+    if (fd == -ENOENT) {
+        fd = stele__file_create(log->dirfd, STELE__LOCK_NAME, log->file_mode);
+        if (fd == -EEXIST) /* somebody else was faster */
+            fd = stele__file_open(log->dirfd, STELE__LOCK_NAME, true);
+    }
+    if (fd < 0)
+        return stele__fail_errno(-fd, "%s/" STELE__LOCK_NAME ": cannot open it for writing", log->path);
+    log->lockfd = fd;
+    int rc = stele__owner_lock(fd);
+    if (rc == -EAGAIN || rc == -EACCES)
+        return fail_locked(log);
+    return rc == 0 ? 0 : stele__fail_errno(-rc, "%s/" STELE__LOCK_NAME ": cannot lock it", log->path);
+}
+
+static int choose_media(struct stele *log, uint32_t durability, const struct stele__seams *seams)
+{
+    if (seams->media != NULL) {
+        log->media = *seams->media;
+        return 0;
+    }
+    int rc = stele__media_choose(log->dirfd, (int)durability, !log->read_only, &log->media);
+    if (rc == -ENOTSUP)
+        return stele__fail(STELE_EINVAL, "%s: the durability asked for is not possible here: %s", log->path,
+                           log->media.reason);
+    return rc == 0 ? 0 : stele__fail_errno(-rc, "%s: cannot choose a persistence back-end", log->path);
+}
+
+static int take_metadata(struct stele *log, const struct stele_options *o)
+{
+    if (o->metadata == NULL)
+        return 0;
+    log->metadata = malloc(o->metadata_bytes + 1);
+    if (log->metadata == NULL)
+        return stele__fail(STELE_ENOMEM, "%s: no memory for metadata", log->path);
+    memcpy(log->metadata, o->metadata, o->metadata_bytes);
+    log->metadata_bytes = (uint32_t)o->metadata_bytes;
+    return 0;
+}
+
+/* The log is recovered: let the world in. */
+static int start_writer(struct stele *log, const struct stele__seams *seams)
+{
+    log->helper.inline_only = seams->no_helper;
+    stele__control_announce(log, atomic_load(&log->tail));
+    if (stele__commit_unvouched(log) && stele__commit_lead(log)) {
+        bool single = log->single; /* nobody appends yet: the tail is ours */
+        log->single = false;
+        int rc = stele__commit_vouch(log);
+        log->single = single;
+        stele__commit_resign(log);
+        if (rc != 0)
+            return rc;
+    }
+    return seams->no_helper ? 0 : stele__helper_start(log);
+}
+
+static int open_writer(struct stele *log, const struct stele_options *o, const struct stele__seams *seams)
+{
+    int rc = take_metadata(log, o);
+    if (rc == 0)
+        rc = take_writer_lock(log);
+    if (rc == 0)
+        rc = choose_media(log, o->durability, seams);
+    if (rc != 0)
+        return rc;
+    int fd = stele__file_open(log->dirfd, STELE__CONTROL_NAME, false);
+    stele__file_close(fd);
+    if (fd == -ENOENT && (o->flags & STELE_CREATE) != 0)
+        rc = stele__create(log, o);
+    else if ((o->flags & STELE_EXCL) != 0)
+        rc = stele__fail(STELE_EEXIST, "%s: there is a log already", log->path);
+    else
+        rc = stele__recover(log);
+    return rc == 0 ? start_writer(log, seams) : rc;
+}
+
+static int open_directory(struct stele *log, const struct stele_options *o, bool *made)
+{
+    *made = false;
+    if ((o->flags & STELE_CREATE) != 0) {
+        int rc = stele__dir_make(log->path, o->dir_mode != 0 ? o->dir_mode : 0700);
+        *made = rc == 0;
+        if (rc != 0 && rc != -EEXIST)
+            return stele__fail_errno(-rc, "%s: cannot make the directory", log->path);
+    }
+    log->dirfd = stele__dir_open(log->path);
+    if (log->dirfd == -ENOTDIR)
+        return stele__fail(STELE_ENOTLOG, "%s: not a directory, so not a log", log->path);
+    return log->dirfd >= 0 ? 0 : stele__fail_errno(-log->dirfd, "%s: cannot open the directory", log->path);
+}
+
+/* Before anything is made or locked in it: is this a directory we may write a log into? */
+static int note_other(void *ctx, const char *name)
+{
+    uint64_t sequence;
+    stele_lsn base;
+    bool *other = ctx;
+    enum stele__name_kind kind = stele__name_parse(name, &sequence, &base);
+    *other |= kind != STELE__NAME_LOCK && kind != STELE__NAME_TEMP;
+    return 0;
+}
+
+static int check_place(const struct stele *log, const struct stele_options *o)
+{
+    int fd = stele__file_open(log->dirfd, STELE__CONTROL_NAME, false);
+    stele__file_close(fd);
+    if (fd != -ENOENT)
+        return 0;
+    bool other = false;
+    int rc = stele__dir_each(log->dirfd, note_other, &other);
+    if (rc != 0)
+        return stele__fail_errno(-rc, "%s: cannot list the directory", log->path);
+    if ((o->flags & STELE_CREATE) == 0 && !other)
+        return stele__fail(STELE_ENOTLOG, "%s: not a log: the directory is empty (stele create makes one)", log->path);
+    if ((o->flags & STELE_CREATE) != 0 && other)
+        return stele__fail(STELE_ENOTLOG, "%s: no log is made here: the directory holds other files", log->path);
+    if (!other)
+        return 0;
+    struct stele__scan scan; /* segments without a control file, or no log at all: the scan's message says which */
+    rc = stele__scan(&scan, log->dirfd, log->path);
+    stele__scan_free(&scan);
+    return rc;
+}
+
+int stele__open_with(const char *path, const struct stele_options *options, const struct stele__seams *seams,
+                     struct stele **out)
+{
+    struct stele_options own = STELE_OPTIONS_INIT;
+    *out = NULL;
+    if (path == NULL || path[0] == '\0')
+        return stele__fail(STELE_EINVAL, "a log needs the path of its directory");
+    int rc = options != NULL ? stele__sized_in(&own, sizeof own, options, "struct stele_options") : 0;
+    if (rc == 0)
+        rc = check_options(path, &own);
+    if (rc != 0)
+        return rc;
+    struct stele *log = allocate(path, &own);
+    if (log == NULL)
+        return stele__fail(STELE_ENOMEM, "%s: no memory for a handle", path);
+    bool made = false;
+    rc = open_directory(log, &own, &made);
+    if (rc == 0)
+        rc = check_place(log, &own);
+    if (rc == 0)
+        rc = log->read_only ? stele__open_reader(log) : open_writer(log, &own, seams);
+    if (rc == 0) {
+        *out = log;
+        return 0;
+    }
+    if (made)
+        stele__create_undo(log, true);
+    stele__log_free(log);
+    return rc;
+}
+
+int stele_open(const char *path, const struct stele_options *options, struct stele **out)
+{
+    const struct stele__seams none = {0};
+    return stele__open_with(path, options, &none, out);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* core/open_reader.c: a read-only handle. Changes no byte and takes no writer lock. Beside a live writer it believes the
+ * writer's words; without one it examines the log itself, and opens damaged ones too: cursors stop at the damage. */
+#include "core/examine.h"
+#include "core/open.h"
+#include "core/owner.h"
+#include "os/file.h"
+#include "os/lock.h"
+
+#include <errno.h>
+
+static int writer_alive(int dirfd)
+{
+    int fd = stele__file_open(dirfd, STELE__LOCK_NAME, false);
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    uint64_t start, len;
+    int rc = stele__lock_probe(fd, STELE__LOCK_WRITER, 1, &start, &len);
+    stele__file_close(fd);
+    return rc;
+}
+
+/* Without a control file there are no live words: zeroes take their place, so that a damaged log can still be read. */
+static int map_control(struct stele *log)
+{
+    int rc = stele__view_open(log->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, false, &log->control_view);
+    if (rc == -ENOENT || rc == -ENODATA) {
+        log->control_view = (struct stele__view){.base = stele__image_alloc(STELE__CONTROL_BYTES),
+                                                 .bytes = STELE__CONTROL_BYTES};
+        rc = log->control_view.base != NULL ? 0 : -ENOMEM;
+    }
+    if (rc != 0)
+        return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot map it", log->path);
+    log->live_page = (struct stele__live *)(void *)(log->control_view.base + STELE__CONTROL_LIVE);
+    return 0;
+}
+
+static void describe(struct stele *log, const struct stele__scan *scan)
+{
+    log->control = scan->control;
+    memcpy(log->uuid, scan->uuid, sizeof log->uuid);
+    log->data_log2 = scan->data_log2;
+    log->data_bytes = UINT64_C(1) << scan->data_log2;
+    log->record_max = stele__record_max(log->data_bytes);
+    log->created_ns = scan->control.created_ns;
+}
+
+static int examine(struct stele *log, struct stele__scan *scan)
+{
+    const struct stele__examine_options options = {0};
+    struct stele__examined facts;
+    int rc = stele__examine(scan, &options, &facts);
+    if (rc != 0)
+        return rc;
+    log->control.first_sequence = facts.first_sequence; /* what the scan found, when the control file is lost */
+    log->end = facts.end;
+    log->end_records = facts.end_record;
+    atomic_store(&log->durable, facts.vouched);
+    if (facts.verdict == STELE_CORRUPT)
+        stele__log(&log->logger, STELE_LOG_ERROR, "%s", facts.worst);
+    stele__examined_free(&facts);
+    return 0;
+}
+
+int stele__open_reader(struct stele *log)
+{
+    int rc = map_control(log);
+    if (rc != 0)
+        return rc;
+    log->seen_opens = atomic_load(&log->live_page->opens);
+    int alive = writer_alive(log->dirfd);
+    if (alive < 0)
+        return stele__fail_errno(-alive, "%s/" STELE__LOCK_NAME ": cannot look at it", log->path);
+    log->live = alive == 1;
+    struct stele__scan scan;
+    rc = stele__scan(&scan, log->dirfd, log->path);
+    if (rc == 0 && scan.data_log2 == 0)
+        rc = stele__fail(STELE_ECORRUPT, "%s: neither the control file nor any segment header can be read", log->path);
+    if (rc == 0) {
+        describe(log, &scan);
+        rc = log->live ? 0 : examine(log, &scan);
+    }
+    stele__scan_free(&scan);
+    if (rc == 0)
+        (void)stele__media_choose(log->dirfd, 0, false, &log->media);
+    return rc;
+}
