@@ -27,8 +27,9 @@
 extern "C" {
 #endif
 
-/* A position in the log, in bytes from its beginning. Always a multiple of 8, never reused:
- * not after a trim, not after a repair. The first record of a new log has LSN 0. */
+/* A position in the log, in bytes from its beginning. Always a multiple of 8. Never reused once it was
+ * durable: not after a trim or a crash; only a repair that is allowed to lose data goes on where it cuts.
+ * The first record of a new log has LSN 0. */
 typedef uint64_t stele_lsn;
 
 #define STELE_LSN_NONE UINT64_MAX /* no position */

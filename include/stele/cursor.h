@@ -54,8 +54,9 @@ STELE_API int stele_cursor_next(struct stele_cursor *cursor, struct stele_record
 
 /* Wait until stele_cursor_next() would return something else than 0.
  *   timeout_ns  0 = only look; STELE_WAIT_FOREVER.
- * Returns 1; 0 when the time ran out; an error. A signal does not end it: see
- * STELE_WAIT_FOREVER with care, or wait in slices. */
+ * Returns 1 (also when the next read would be an error: it tells which); 0 when the time ran out;
+ * STELE_EFAILED (a writer's handle whose log has failed). A signal does not end it: wait in slices
+ * when one should. */
 STELE_API int stele_cursor_wait(struct stele_cursor *cursor, int64_t timeout_ns);
 
 /* Position of the next record to be read: hand it to STELE_FROM_LSN to go on later. */

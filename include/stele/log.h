@@ -25,8 +25,9 @@ enum stele_durability {
 
 enum stele_open_flags {
     STELE_CREATE = 1u << 0,          /* make the log when the directory is absent or empty */
-    STELE_EXCL = 1u << 1,            /* with STELE_CREATE: fail with STELE_EEXIST when there is one */
-    STELE_READ_ONLY = 1u << 2,       /* a reader: takes no writer lock, changes no byte */
+    STELE_EXCL = 1u << 1,            /* fail with STELE_EEXIST when there is a log */
+    STELE_READ_ONLY = 1u << 2,       /* a reader: takes no writer lock, changes no byte of the log (a cursor
+                                        that sleeps counts itself in the control file while it does) */
     STELE_SINGLE_APPENDER = 1u << 3, /* at most one thread appends, reserves, publishes at a time */
     STELE_NO_RECYCLE = 1u << 4,      /* unlink trimmed segments instead of zeroing them for reuse */
 };
@@ -46,7 +47,8 @@ struct stele_options {
     size_t metadata_bytes;    /*   newest segment has. At most STELE_METADATA_MAX bytes */
     uint64_t mark_bytes;      /* a chain mark at least every so many bytes of log; 0 = 64 KiB */
     uint64_t idle_mark_ns;    /* a mark vouches for the last commit after so long without appends;
-                                 0 = 100 ms, UINT64_MAX = only at close */
+                                 0 = 100 ms, UINT64_MAX = only at close. STELE_SINGLE_APPENDER: the control
+                                 file vouches instead */
     stele_log_fn *log;        /* NULL = silence */
     void *log_ctx;            /* handed to log; must outlive the log */
 };
@@ -77,7 +79,8 @@ STELE_API int stele_open(const char *path, const struct stele_options *options, 
  * and seals what is full. Frees `log` whatever it returns, except with STELE_EBUSY.
  *
  * Returns  0; STELE_EBUSY (cursors or pins of this handle are open: close them, call again);
- *          STELE_EFAILED, STELE_EIO (the last appends may not be durable).
+ *          STELE_EFAILED, STELE_EIO (the last appends may not be durable); STELE_EINVAL (a sync was
+ *          still running: against the thread rule).
  * Threads  no other call on this log may run or follow. NULL is allowed. */
 STELE_API int stele_close(struct stele *log);
 
@@ -168,7 +171,7 @@ STELE_API stele_lsn stele_first(const struct stele *log);
 
 /* Wait, without leading a sync, until the record at `lsn` is durable.
  *   timeout_ns  0 = only look; STELE_WAIT_FOREVER.
- * Returns 0; STELE_ETIMEDOUT; STELE_EFAILED. */
+ * Returns 0; STELE_ETIMEDOUT; STELE_EFAILED; STELE_EACCES (a read-only handle: wait with a cursor). */
 STELE_API int stele_durable_wait(struct stele *log, stele_lsn lsn, int64_t timeout_ns);
 
 /* An eventfd that becomes readable when the durable point has moved or the log has failed.
@@ -181,7 +184,8 @@ STELE_API int stele_durable_eventfd(struct stele *log);
  *
  *   first  receives the new first LSN; may be NULL. It may be smaller than `lsn`.
  *
- * Returns  the number of segments dropped; STELE_EFAILED; STELE_EACCES; STELE_EIO.
+ * Returns  the number of segments dropped; STELE_EFAILED; STELE_EACCES; STELE_EIO; STELE_ECORRUPT (the
+ *          footer of the last segment to go cannot be read: nothing was dropped).
  * Crash    the new beginning is durable before the first file goes. Works on a full disk. */
 STELE_API long stele_trim(struct stele *log, stele_lsn lsn, stele_lsn *first);
 

@@ -14,6 +14,17 @@ struct after {
     uint64_t residue_end; /* offset behind the last byte that is not zero, 0 when all is */
 };
 
+/* By its distance to the durable point, and a mark also in so many words. */
+static stele_lsn vouches(const struct stele__record *record)
+{
+    struct stele__mark mark;
+    stele_lsn durable = stele__record_vouches(record);
+    if (record->wire == STELE__WIRE_MARK && stele__mark_decode(record->payload, record->len, &mark) &&
+        mark.durable <= record->lsn)
+        durable = stele__max_u64(durable, mark.durable);
+    return durable;
+}
+
 /* Everything in the loaded segment from `from` on: valid records, and bytes that are not zero. */
 static struct after survey(const struct stele__area *area, stele_lsn from)
 {
@@ -25,7 +36,7 @@ static struct after survey(const struct stele__area *area, stele_lsn from)
             after.first = at;
         after.records++;
         after.data_records += stele__wire_is_data(record.wire) ? 1 : 0;
-        after.vouched = stele__max_u64(after.vouched, stele__record_vouches(&record));
+        after.vouched = stele__max_u64(after.vouched, vouches(&record));
         after.epoch = record.epoch > after.epoch ? record.epoch : after.epoch;
         if (at + record.bytes >= area->base + area->bytes)
             break;
@@ -62,6 +73,8 @@ static int look_in_place(struct stele__exam *exam)
     return 0;
 }
 
+#define WILL_BE_MADE "; it holds no record and will be made anew"
+
 /* A segment that cannot be read by its header or name: does it matter? Not when it is an untouched spare. */
 static int look_at_unreadable(struct stele__exam *exam, const struct stele__found *found)
 {
@@ -89,8 +102,8 @@ static int look_at_unreadable(struct stele__exam *exam, const struct stele__foun
         content = !stele__is_zero(exam->image, exam->data_bytes);
     }
     exam->out->facts.unreadable |= content;
-    stele__report(exam, found, offset, found->base, !content, kind, "%s%s", detail,
-                  content ? "" : "; it holds no record and will be made anew");
+    if (content || found->base > exam->out->end) /* T's own: whether it matters is known when all is seen */
+        stele__report(exam, found, offset, found->base, !content, kind, "%s%s", detail, content ? "" : WILL_BE_MADE);
     return 0;
 }
 
@@ -123,6 +136,19 @@ static int look_at_later(struct stele__exam *exam, struct stele__found *found, b
     return 0;
 }
 
+/* T's segment has a header that cannot be read, and not a byte of content. */
+static void report_hollow(struct stele__exam *exam, const struct stele__found *found)
+{
+    const struct stele__examined *out = exam->out;
+    const char *why = stele__decode_name(found->header);
+    if (out->facts.vouched)
+        stele__report(exam, found, 0, out->end, false, "header",
+                      "%s and no record in it, although everything before lsn %llu had been durable", why,
+                      (unsigned long long)out->vouched);
+    else if (!exam->options->live)
+        stele__report(exam, found, 0, out->end, true, "header", "%s%s", why, WILL_BE_MADE);
+}
+
 /* Where T is, in words of a file and an offset. */
 static void report_end(struct stele__exam *exam, uint64_t sequence, bool missing)
 {
@@ -135,8 +161,13 @@ static void report_end(struct stele__exam *exam, uint64_t sequence, bool missing
         return;
     }
     const struct stele__found *found = stele__scan_find(exam->scan, sequence);
-    if (found == NULL || !stele__found_readable(found))
+    if (found == NULL)
         return;
+    if (!stele__found_readable(found)) {
+        if (!out->facts.unreadable)
+            report_hollow(exam, found);
+        return;
+    }
     uint64_t offset = STELE__HEADER_BYTES + (out->end - found->base);
     const char *why = exam->stop != NULL ? exam->stop : "no record";
     if (out->facts.vouched)
@@ -166,7 +197,7 @@ int stele__look_behind(struct stele__exam *exam, uint64_t sequence)
         rc = look_in_place(exam);
     else if (here != NULL && !stele__found_readable(here))
         rc = look_at_unreadable(exam, here);
-    else if (here != NULL && !out->facts.sealed && !out->facts.contradiction)
+    else if (here != NULL && here->size_right && !out->facts.sealed && !out->facts.contradiction)
         rc = look_at_later(exam, here, false);
     for (size_t i = 0; rc == 0 && i < scan->count; i++) {
         struct stele__found *found = &scan->found[i];

@@ -47,7 +47,7 @@ int stele_close(struct stele *log)
         stele__helper_stop(log);
         rc = finish(log);
         drop_recycled(log);
-        atomic_store(&log->live_page->closed, 1);
+        atomic_store(&log->live_page->media_class, 0);
         atomic_fetch_add(&log->live_page->commits, 1);
     }
     stele__log_free(log);

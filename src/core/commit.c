@@ -35,6 +35,10 @@ void stele__commit_wake(struct stele *log)
     atomic_fetch_add(&log->sync.commits, 1);
     if (atomic_load(&log->sync.followers) != 0) /* [P5] */
         stele__futex_wake(&log->sync.commits, INT_MAX, false);
+}
+
+void stele__commit_signal(struct stele *log)
+{
     int fd = atomic_load_explicit(&log->eventfd, memory_order_acquire);
     if (fd >= 0)
         stele__event_signal(fd);
@@ -176,6 +180,7 @@ int stele__commit_round(struct stele *log, stele_lsn limit)
      * for [P5]. Never before persist() returned. */
     atomic_store(&log->durable, commit->frontier);
     publish_live(log, commit->frontier);
+    stele__commit_signal(log);
     return 0;
 }
 

@@ -23,8 +23,10 @@ bool stele__commit_unvouched(const struct stele *log);
 /* As the leader: the clock, never running back. */
 uint64_t stele__commit_now(struct stele *log);
 
-/* Wake whoever follows or watches: in this process, in others, on the event descriptor. */
+/* Wake whoever follows in this process: leadership is free, or the log has failed. */
 void stele__commit_wake(struct stele *log);
+/* Make the event descriptor readable: the durable point has moved, or the log has failed. */
+void stele__commit_signal(struct stele *log);
 
 
 #endif

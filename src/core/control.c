@@ -4,6 +4,7 @@
 #include "os/file.h"
 #include "os/futex.h"
 
+#include <errno.h>
 #include <limits.h>
 
 #define TEMP_NAME "control.stele.tmp"
@@ -18,7 +19,8 @@ static void map_words(struct stele *log)
 static int write_block(struct stele *log)
 {
     log->control.generation++;
-    uint64_t offset = log->control.generation % 2 == 0 ? 0 : STELE__CONTROL_PAGE;
+    log->control.block ^= 1; /* never over the newest valid one */
+    uint64_t offset = log->control.block == 0 ? 0 : STELE__CONTROL_PAGE;
     stele__control_encode(log->control_map.base + offset, &log->control);
     return log->media.ops->persist(&log->media, &log->control_map, offset, STELE__CONTROL_PAGE);
 }
@@ -80,7 +82,7 @@ int stele__control_advance(struct stele *log)
 void stele__control_announce(struct stele *log, stele_lsn tail)
 {
     struct stele__live *live = log->live_page;
-    atomic_store(&live->closed, 0);
+    atomic_store(&live->media_class, (uint32_t)log->media.class_);
     atomic_store(&live->durable, atomic_load(&log->durable));
     atomic_store(&live->first, stele__base_of(log, log->control.first_sequence));
     atomic_store(&live->tail_at_open, tail);
@@ -99,6 +101,8 @@ int stele__control_read(int dirfd, struct stele__control *out, enum stele__decod
         return fd;
     uint64_t size = 0;
     int rc = stele__file_size(fd, &size, NULL);
+    if (rc == 0 && size != STELE__CONTROL_BYTES) /* the blocks may be whole, but nobody can map the rest */
+        rc = -ENODATA;
     if (rc == 0)
         rc = stele__file_read(fd, blocks, sizeof blocks, 0);
     stele__file_close(fd);

@@ -26,9 +26,10 @@ static void describe(struct stele *log, uint64_t segment_bytes)
     log->record_max = stele__record_max(log->data_bytes);
     log->created_ns = stele__clock_realtime_ns();
     log->epoch = 1;
-    log->control = (struct stele__control){.created_ns = log->created_ns, .data_log2 = log->data_log2};
+    log->control = (struct stele__control){.created_ns = log->created_ns, .data_log2 = log->data_log2, .block = 1};
     memcpy(log->control.uuid, log->uuid, sizeof log->uuid);
     log->control.first_chain = stele__load64(log->uuid); /* format/chain.h: the origin */
+    log->control.flags = log->media.class_ == STELE__MEDIA_NONE ? STELE__CONTROL_UNSYNCED : 0;
     log->commit.chain = log->control.first_chain;
 }
 
@@ -45,23 +46,15 @@ int stele__create(struct stele *log, const struct stele_options *options)
     if (rc != 0) {
         char text[STELE__ERROR_MAX];
         snprintf(text, sizeof text, "%s", stele_last_error());
-        stele__create_undo(log, false);
+        stele__create_undo(log);
         return stele__fail(rc, "%s", text);
     }
     atomic_store(&log->ready, stele__base_of(log, log->ring_high));
     return 0;
 }
 
-void stele__create_undo(struct stele *log, bool made_directory)
+void stele__create_undo(struct stele *log)
 {
-    if (log->dirfd < 0)
-        return;
-    if (log->media.ops != NULL) {
-        (void)stele__dir_each(log->dirfd, remove_temp, log);
-        (void)log->media.ops->unlink(&log->media, log->dirfd, STELE__CONTROL_NAME);
-        if (made_directory)
-            (void)log->media.ops->unlink(&log->media, log->dirfd, STELE__LOCK_NAME);
-    }
-    if (made_directory)
-        (void)stele__dir_remove(log->path);
+    (void)stele__dir_each(log->dirfd, remove_temp, log);
+    (void)log->media.ops->unlink(&log->media, log->dirfd, STELE__CONTROL_NAME);
 }

@@ -69,7 +69,8 @@ static void adopt(struct stele_cursor *cursor, struct stele__view *view, const s
 int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)
 {
     struct stele *log = cursor->log;
-    if (cursor->view.base != NULL && cursor->sequence == sequence)
+    const struct stele_pin *pin = &cursor->pin; /* it may have moved on to a segment that was not there */
+    if (cursor->view.base != NULL && cursor->sequence == sequence && pin->held && pin->sequence == sequence)
         return 1;
     int rc = stele__pin_move(&cursor->pin, sequence);
     if (rc != 0)

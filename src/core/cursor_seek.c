@@ -217,7 +217,7 @@ static int seek_time(struct stele_cursor *cursor, uint64_t time_ns)
     return rc == 1 ? 0 : rc;
 }
 
-int stele__cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64_t value)
+static int seek(struct stele_cursor *cursor, enum stele_from from, uint64_t value)
 {
     switch (from) {
     case STELE_FROM_BEGIN: return seek_begin(cursor);
@@ -227,4 +227,11 @@ int stele__cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64
     case STELE_FROM_LAST: return seek_last(cursor, value);
     }
     return stele__fail(STELE_EINVAL, "%s: unknown kind of position %d", cursor->log->path, (int)from);
+}
+
+int stele__cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64_t value)
+{
+    int rc = seek(cursor, from, value);
+    /* Where it will read, even when there is nothing yet: a trim must not overtake a cursor that waits. */
+    return rc == 0 ? stele__pin_move(&cursor->pin, stele__sequence_of(cursor->log, cursor->lsn)) : rc;
 }

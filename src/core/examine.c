@@ -5,6 +5,7 @@
 #include "core/behind.h"
 #include "core/check.h"
 #include "core/report.h"
+#include "format/chain.h"
 #include "os/view.h"
 
 #include <errno.h>
@@ -146,7 +147,7 @@ static void finish_open(struct stele__exam *exam, struct stele__walk *walk, stru
     open->first_record = walk->record_number - walk->records;
     for (uint64_t i = 0; i < open->index_entries; i++)
         open->index[i].record_number += open->first_record;
-    exam->chain_known = true; /* also of a log whose beginning nobody knows: it begins here */
+    exam->chain_known = walk->chain_known; /* behind a gap only a mark or a footer tells */
     exam->chain = walk->chain;
     exam->record_number = walk->record_number;
     out->records += walk->records;
@@ -174,6 +175,8 @@ static bool examine_open(struct stele__exam *exam, const struct stele__found *fo
     stele__walk_start(&walk, &exam->area);
     if (exam->chain_known)
         stele__walk_chain(&walk, exam->chain, exam->record_number);
+    else
+        walk.record_number = exam->record_number; /* behind a gap, until a mark says better: never counts back */
     enum stele__step step = walk_open(exam, &walk, open);
     finish_open(exam, &walk, open);
     if (!found->size_right) {
@@ -233,6 +236,10 @@ static int begin(struct stele__exam *exam)
     } else {
         out->facts.control_lost = true;
         out->first_sequence = scan->count > 0 ? scan->found[0].sequence : 0;
+        if (out->first_sequence == 0 && scan->data_log2 != 0) { /* never trimmed: where every log begins */
+            exam->chain_known = true;
+            exam->chain = stele__chain_origin(scan->uuid);
+        }
         stele__report_file(exam, STELE__CONTROL_NAME, 0, false, "control", scan->control_present
                                ? "the control file cannot be read: nothing says where the log begins and how far it reached"
                                : "the control file is missing: nothing says where the log begins and how far it reached");
@@ -258,6 +265,7 @@ static int find_end(struct stele__exam *exam, uint64_t *at)
         if (found == NULL && stele__scan_is_broken(scan, sequence)) {
             stele__report_missing(exam, sequence, true, "quarantined", "its records were given up by an earlier repair");
             exam->chain_known = false;
+            exam->out->end = (sequence + 1) << scan->data_log2; /* its LSNs stay used */
             continue;
         }
         if (found == NULL || !stele__found_readable(found))
@@ -268,7 +276,7 @@ static int find_end(struct stele__exam *exam, uint64_t *at)
             break;
         exam->out->end = (sequence + 1) << scan->data_log2;
     }
-    *at = sequence;
+    *at = exam->out->at_sequence = sequence;
     return rc;
 }
 

@@ -32,6 +32,7 @@ struct stele__examined {
     enum stele_verdict verdict;
     struct stele__facts facts;
     uint64_t first_sequence;
+    uint64_t at_sequence; /* of the segment where the walk ended: T's, or the one that is to blame */
     stele_lsn end;     /* T */
     stele_lsn vouched; /* everything before it had been durable */
     stele_lsn data_end; /* end of the last data record before T that lies in an unsealed segment, or T's segment base */

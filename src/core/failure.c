@@ -21,6 +21,7 @@ int stele__latch(struct stele *log, int code)
     if (first) {
         stele__log(&log->logger, STELE_LOG_ERROR, "log failed: %s", log->failure);
         stele__commit_wake(log);
+        stele__commit_signal(log);
     }
     return stele__fail_latched(log);
 }

@@ -102,8 +102,14 @@ static bool vouch_when_idle(struct stele *log, stele_lsn *last_tail, uint64_t *s
         *since_ns = now;
         return false;
     }
-    if (log->single || now - *since_ns < log->idle_mark_ns || failed(log) ||
-        atomic_load_explicit(&log->durable, memory_order_relaxed) != tail || !stele__commit_lead(log))
+    if (now - *since_ns < log->idle_mark_ns || failed(log) ||
+        atomic_load_explicit(&log->durable, memory_order_relaxed) != tail)
+        return false;
+    if (log->single) { /* the tail is the appender's, so no mark: the control block vouches as well */
+        (void)stele__control_advance(log);
+        return false;
+    }
+    if (!stele__commit_lead(log))
         return false;
     bool due = stele__commit_unvouched(log);
     if (due)

@@ -13,9 +13,7 @@
 #include "os/file.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define SPARES_DEFAULT 2u
 #define SPARES_MAX 8u
@@ -113,36 +111,13 @@ void stele__log_free(struct stele *log)
     free(log);
 }
 
-static int fail_locked(const struct stele *log)
-{
-    struct stele__owner owner;
-    if (stele__owner_read(log->dirfd, &owner) != 1)
-        return stele__fail(STELE_ELOCKED, "%s: another process is opening the log for writing; try again", log->path);
-    char when[32] = "an unknown time";
-    time_t seconds = (time_t)(owner.start_ns / 1000000000u);
-    struct tm utc;
-    if (gmtime_r(&seconds, &utc) != NULL)
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return stele__fail(STELE_ELOCKED,
-                       "%s: locked for writing by process %lld (%s), since %s. Readers need no lock; to write, end that "
-                       "process or use it", log->path, (long long)owner.pid, owner.command, when);
-}
-
 static int take_writer_lock(struct stele *log)
 {
-    int fd = stele__file_open(log->dirfd, STELE__LOCK_NAME, true);
-    if (fd == -ENOENT) {
-        fd = stele__file_create(log->dirfd, STELE__LOCK_NAME, log->file_mode);
-        if (fd == -EEXIST) /* somebody else was faster */
-            fd = stele__file_open(log->dirfd, STELE__LOCK_NAME, true);
-    }
+    int fd = stele__owner_take(log->dirfd, log->path, log->file_mode);
     if (fd < 0)
-        return stele__fail_errno(-fd, "%s/" STELE__LOCK_NAME ": cannot open it for writing", log->path);
+        return fd;
     log->lockfd = fd;
-    int rc = stele__owner_lock(fd);
-    if (rc == -EAGAIN || rc == -EACCES)
-        return fail_locked(log);
-    return rc == 0 ? 0 : stele__fail_errno(-rc, "%s/" STELE__LOCK_NAME ": cannot lock it", log->path);
+    return 0;
 }
 
 static int choose_media(struct stele *log, uint32_t durability, const struct stele__seams *seams)
@@ -237,6 +212,8 @@ static int check_place(const struct stele *log, const struct stele_options *o)
 {
     int fd = stele__file_open(log->dirfd, STELE__CONTROL_NAME, false);
     stele__file_close(fd);
+    if (fd != -ENOENT && (o->flags & STELE_EXCL) != 0) /* before the lock file is touched */
+        return stele__fail(STELE_EEXIST, "%s: there is a log already", log->path);
     if (fd != -ENOENT)
         return 0;
     bool other = false;
@@ -253,6 +230,16 @@ static int check_place(const struct stele *log, const struct stele_options *o)
     rc = stele__scan(&scan, log->dirfd, log->path);
     stele__scan_free(&scan);
     return rc;
+}
+
+/* A failed opening takes back the directory that it made, unless somebody else made a log in it meanwhile. Without the
+ * writer lock nothing in it is ours to judge: then it goes only when it is empty. */
+static void undo_directory(struct stele *log)
+{
+    bool other = log->lockfd < 0;
+    if (!other && stele__dir_each(log->dirfd, note_other, &other) == 0 && !other)
+        (void)stele__media_none_ops.unlink(&log->media, log->dirfd, STELE__LOCK_NAME);
+    (void)stele__dir_remove(log->path);
 }
 
 int stele__open_with(const char *path, const struct stele_options *options, const struct stele__seams *seams,
@@ -281,7 +268,7 @@ int stele__open_with(const char *path, const struct stele_options *options, cons
         return 0;
     }
     if (made)
-        stele__create_undo(log, true);
+        undo_directory(log);
     stele__log_free(log);
     return rc;
 }

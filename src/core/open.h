@@ -22,7 +22,7 @@ int stele__recover(struct stele *log);                                   /* reco
 /* Release everything a half or fully opened handle holds. Syncs nothing. */
 void stele__log_free(struct stele *log);
 
-/* Remove what an interrupted stele__create() made. */
-void stele__create_undo(struct stele *log, bool made_directory);
+/* Remove what a failed stele__create() made. The caller holds the writer lock, and made the control file. */
+void stele__create_undo(struct stele *log);
 
 #endif

@@ -20,8 +20,8 @@ struct stele__owner {
     char command[32];
 };
 
-/* Take the writer lock on `lockfd` (the file "lock", open for writing), then write down who has it. 0;
- * -EAGAIN when somebody else does; -errno, and the lock is not held. It goes with the last copy of the
+/* Take the writer lock on `lockfd` (the file "lock", open for writing), then write down who has it, if the disk has room.
+ * 0; -EAGAIN when somebody else does; -errno, and the lock is not held. It goes with the last copy of the
  * descriptor. */
 int stele__owner_lock(int lockfd);
 

@@ -2,12 +2,10 @@
 /* core/recover.c: opening for writing. Examine, judge, and only then change anything: persist again what will be shown
  * (after a process crash it may live only in a cache; after a failed flush the cache may be clean and the device stale),
  * cut what was torn, adopt what is left. */
+#include "core/adopt.h"
 #include "core/control.h"
 #include "core/examine.h"
 #include "core/open.h"
-#include "core/prepare.h"
-#include "core/seal.h"
-#include "core/segtab.h"
 #include "core/tail.h"
 #include "os/file.h"
 
@@ -23,8 +21,8 @@ static int judge(struct stele *log, const struct stele__examined *facts)
     if (facts->verdict != STELE_CORRUPT)
         return 0;
     return stele__fail(STELE_ECORRUPT,
-                       "%s; %llu valid records follow. Nothing was changed: look with 'stele verify %s', save what is left "
-                       "with 'stele cat' or 'stele backup', mend with 'stele repair'",
+                       "%s; %llu valid records follow. Nothing was changed: look with 'stele verify %s', what is left "
+                       "can be read with 'stele cat', and 'stele repair' mends",
                        facts->worst[0] != '\0' ? facts->worst : log->path, (unsigned long long)facts->lost_records,
                        log->path);
 }
@@ -94,137 +92,31 @@ static uint64_t adopt_until(struct stele__scan *scan, const struct stele__examin
     }
 }
 
-/* Remove what is not part of the log: files under construction, leftovers of a trim, torn or unusable spares (highest
- * first, so that a crash in between leaves no gap). */
-static int sweep(struct stele *log, struct stele__scan *scan, const struct stele__examined *facts, uint64_t keep_until)
+static int remove_segment(struct stele *log, const struct stele__found *found)
 {
     const struct stele__media_ops *ops = log->media.ops;
-    bool any = false;
-    for (size_t i = 0; i < scan->temp_count; i++) {
-        (void)ops->unlink(&log->media, log->dirfd, scan->temps[i]);
-        any = true;
-    }
-    for (size_t i = scan->count; i > 0; i--) {
-        struct stele__found *found = &scan->found[i - 1];
-        if (found->broken || (found->sequence >= facts->first_sequence && found->sequence < keep_until))
-            continue;
-        char name[STELE__NAME_MAX];
-        stele__found_name(found, name);
-        int rc = ops->unlink(&log->media, log->dirfd, name);
-        if (rc != 0)
-            return fail_media(log, name, rc, "cannot remove a segment that is no part of the log");
-        any = true;
-    }
-    int rc = any ? ops->sync_dir(&log->media, log->dirfd) : 0;
-    return rc == 0 ? 0 : stele__fail_errno(-rc, "%s: cannot sync the directory", log->path);
-}
-
-/* Dirty [from, to) again by storing what is there, then persist it: msync alone writes nothing for pages that a failed
- * flush left clean. */
-static int persist_again(struct stele *log, const struct stele__map *map, uint64_t from, uint64_t to)
-{
-    for (uint64_t at = stele__align_down(from, 4096); at < to; at += 4096) {
-        volatile uint8_t *byte = map->base + stele__max_u64(at, from);
-        *byte = *byte;
-    }
-    return from < to ? log->media.ops->persist(&log->media, map, from, to - from) : 0;
-}
-
-static int map_segment(struct stele *log, const struct stele__found *found, struct stele__seg *seg)
-{
     char name[STELE__NAME_MAX];
     stele__found_name(found, name);
-    *seg = (struct stele__seg){
-        .sequence = found->sequence, .salt = found->salt, .incarnation = found->incarnation};
-    int rc = log->media.ops->open(&log->media, log->dirfd, name, stele__segment_file_bytes(log->data_bytes), &seg->map);
-    if (rc != 0)
-        return fail_media(log, name, rc, "cannot map it");
-    seg->data = seg->map.base + STELE__HEADER_BYTES;
-    return 0;
+    int rc = ops->unlink(&log->media, log->dirfd, name);
+    if (rc == 0)
+        rc = ops->sync_dir(&log->media, log->dirfd);
+    return rc == 0 ? 0 : fail_media(log, name, rc, "cannot remove a segment that is no part of the log");
 }
 
-/* Facts of the walk, and the index, which changes hands. */
-static void take_facts(struct stele__seg *seg, struct stele__open_segment *open)
+/* Remove what is not part of the log: files under construction, leftovers of a trim, torn or unusable spares. Highest first
+ * and the directory synced each time, so that a crash in between never leaves a gap with records behind it. */
+static int sweep(struct stele *log, struct stele__scan *scan, const struct stele__examined *facts, uint64_t keep_until)
 {
-    seg->chain_start = open->chain_start;
-    seg->chain_end = open->chain_end;
-    seg->first_record = open->first_record;
-    seg->records = open->records;
-    seg->first_time_ns = open->first_time_ns;
-    seg->last_time_ns = open->last_time_ns;
-    seg->index = open->index;
-    seg->index_entries = open->index_entries;
-    open->index = NULL;
-}
-
-/* A full segment that was not sealed before the crash. */
-static int seal_full(struct stele *log, struct stele__scan *scan, const struct stele__examined *facts,
-                     struct stele__open_segment *open)
-{
-    struct stele__seg seg;
-    int rc = map_segment(log, stele__scan_find(scan, open->sequence), &seg);
-    if (rc != 0)
-        return rc;
-    take_facts(&seg, open);
-    stele_lsn base = stele__base_of(log, seg.sequence);
-    uint64_t from = stele__min_u64(stele__max_u64(facts->vouched, base) - base, log->data_bytes);
-    rc = persist_again(log, &seg.map, STELE__HEADER_BYTES + from, STELE__HEADER_BYTES + log->data_bytes);
-    rc = rc == 0 ? stele__seal(log, &seg) : stele__fail_errno(-rc, "%s: cannot persist segment %llu again", log->path,
-                                                              (unsigned long long)seg.sequence);
-    free(seg.index);
-    log->media.ops->close(&log->media, &seg.map);
-    return rc;
-}
-
-/* Rests of a seal that cannot be read must not stand behind a segment that is written on. */
-static int clear_footer(struct stele *log, const struct stele__seg *seg)
-{
-    uint64_t offset = stele__index_offset(log->data_bytes);
-    memset(seg->map.base + offset, 0, seg->map.bytes - offset);
-    return log->media.ops->persist(&log->media, &seg->map, offset, seg->map.bytes - offset);
-}
-
-/* The segment T lies in: persist what stays, zero what was torn. */
-static int adopt_active(struct stele *log, struct stele__scan *scan, const struct stele__examined *facts,
-                        struct stele__open_segment *open)
-{
-    struct stele__seg seg;
-    int rc = map_segment(log, stele__scan_find(scan, open->sequence), &seg);
-    if (rc != 0)
-        return rc;
-    take_facts(&seg, open);
-    stele_lsn base = stele__base_of(log, seg.sequence);
-    uint64_t end = facts->end - base;
-    uint64_t from = stele__min_u64(stele__max_u64(facts->vouched, base) - base, end);
-    rc = persist_again(log, &seg.map, STELE__HEADER_BYTES + from, STELE__HEADER_BYTES + end);
-    if (rc == 0 && facts->residue_here) {
-        memset(seg.data + end, 0, facts->residue_end - end);
-        rc = log->media.ops->persist(&log->media, &seg.map, STELE__HEADER_BYTES + end, facts->residue_end - end);
+    for (size_t i = 0; i < scan->temp_count; i++)
+        (void)log->media.ops->unlink(&log->media, log->dirfd, scan->temps[i]);
+    for (size_t i = scan->count; i > 0; i--) {
+        const struct stele__found *found = &scan->found[i - 1];
+        if (found->broken || (found->sequence >= facts->first_sequence && found->sequence < keep_until))
+            continue;
+        int rc = remove_segment(log, found);
+        if (rc != 0)
+            return rc;
     }
-    if (rc == 0 && stele__scan_find(scan, open->sequence)->footer_trace)
-        rc = clear_footer(log, &seg);
-    if (rc != 0) {
-        free(seg.index);
-        log->media.ops->close(&log->media, &seg.map);
-        return stele__fail_errno(-rc, "%s: cannot persist segment %llu again", log->path,
-                                 (unsigned long long)seg.sequence);
-    }
-    stele__ring_add(log, &seg);
-    return 0;
-}
-
-static int adopt_spare(struct stele *log, const struct stele__found *found)
-{
-    struct stele__seg seg;
-    int rc = map_segment(log, found, &seg);
-    if (rc != 0)
-        return rc;
-    seg.index = stele__index_alloc(log);
-    if (seg.index == NULL) {
-        log->media.ops->close(&log->media, &seg.map);
-        return stele__fail(STELE_ENOMEM, "%s: no memory for an index", log->path);
-    }
-    stele__ring_add(log, &seg);
     return 0;
 }
 
@@ -261,26 +153,70 @@ static void set_positions(struct stele *log, const struct stele__examined *facts
     log->incarnation = facts->max_incarnation;
 }
 
+/* Is T's segment, or what would be the next, followed by quarantined ones? Then the log goes on behind them. */
+static uint64_t behind_gap(struct stele__scan *scan, uint64_t sequence)
+{
+    while (stele__scan_is_broken(scan, sequence) && stele__scan_find(scan, sequence) == NULL)
+        sequence++;
+    return sequence;
+}
+
+/* What class none left in caches, and the mark of it in the control block. */
+static int settle_class(struct stele *log, struct stele__scan *scan)
+{
+    const bool none = log->media.class_ == STELE__MEDIA_NONE;
+    const bool unsynced = (log->control.flags & STELE__CONTROL_UNSYNCED) != 0;
+    if (none == unsynced)
+        return 0;
+    int rc = none ? 0 : stele__adopt_unsynced(log, scan);
+    if (rc != 0)
+        return rc;
+    log->control.flags ^= STELE__CONTROL_UNSYNCED;
+    return stele__control_write(log);
+}
+
+/* T's segment and the spares behind it into the ring; `facts` may move on behind a gap. */
+static int fill_ring(struct stele *log, struct stele__scan *scan, struct stele__examined *facts, uint64_t keep_until)
+{
+    const uint64_t here = facts->end >> log->data_log2;
+    uint64_t spares_from = facts->in_segment ? here + 1 : here;
+    const uint64_t gap_end = facts->in_segment ? behind_gap(scan, spares_from) : spares_from;
+    int rc = 0;
+    if (gap_end != spares_from) {
+        rc = stele__adopt_before_gap(log, stele__scan_find(scan, here), facts, &facts->open[facts->open_count - 1]);
+        facts->end = facts->data_end = facts->vouched = stele__base_of(log, gap_end);
+        facts->in_segment = false;
+        log->ring_low = log->ring_high = gap_end;
+        return rc;
+    }
+    log->ring_low = log->ring_high = here;
+    if (facts->in_segment)
+        rc = stele__adopt_active(log, stele__scan_find(scan, here), facts, &facts->open[facts->open_count - 1]);
+    for (; rc == 0 && spares_from < keep_until && log->ring_high - log->ring_low < STELE__RING; spares_from++)
+        rc = stele__adopt_spare(log, stele__scan_find(scan, spares_from));
+    return rc;
+}
+
 static int apply(struct stele *log, struct stele__scan *scan, struct stele__examined *facts)
 {
     const uint64_t here = facts->end >> log->data_log2;
-    const uint64_t spares_from = facts->in_segment ? here + 1 : here;
-    const uint64_t keep_until = adopt_until(scan, facts, spares_from);
+    const uint64_t keep_until = adopt_until(scan, facts, facts->in_segment ? here + 1 : here);
     int rc = stele__control_open(log);
+    if (rc == 0)
+        rc = stele__adopt_directory(log);
     if (rc == 0 && log->control.incarnation < facts->max_incarnation) {
         log->control.incarnation = facts->max_incarnation; /* before a file that says so is removed */
         rc = stele__control_write(log);
     }
     if (rc == 0)
+        rc = settle_class(log, scan);
+    if (rc == 0)
         rc = sweep(log, scan, facts, keep_until);
     const size_t full = facts->open_count - (facts->in_segment ? 1 : 0);
     for (size_t i = 0; rc == 0 && i < full; i++)
-        rc = seal_full(log, scan, facts, &facts->open[i]);
-    log->ring_low = log->ring_high = here;
-    if (rc == 0 && facts->in_segment)
-        rc = adopt_active(log, scan, facts, &facts->open[facts->open_count - 1]);
-    for (uint64_t s = spares_from; rc == 0 && s < keep_until && log->ring_high - log->ring_low < STELE__RING; s++)
-        rc = adopt_spare(log, stele__scan_find(scan, s));
+        rc = stele__adopt_full(log, stele__scan_find(scan, facts->open[i].sequence), facts, &facts->open[i]);
+    if (rc == 0)
+        rc = fill_ring(log, scan, facts, keep_until);
     if (rc != 0)
         return rc;
     set_positions(log, facts);

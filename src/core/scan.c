@@ -68,6 +68,12 @@ static int by_sequence(const void *a, const void *b)
     return (int)x->broken - (int)y->broken;
 }
 
+void stele__scan_sort(struct stele__scan *scan)
+{
+    if (scan->count > 0) /* qsort(NULL, 0) is undefined */
+        qsort(scan->found, scan->count, sizeof *scan->found, by_sequence);
+}
+
 static void take_header(struct stele__scan *scan, struct stele__found *found, const struct stele__header *header)
 {
     found->salt = header->salt;
@@ -75,6 +81,7 @@ static void take_header(struct stele__scan *scan, struct stele__found *found, co
     found->data_log2 = header->data_log2;
     found->created_ns = header->created_ns;
     found->ro_compat = header->ro_compat;
+    found->own_sequence = header->sequence;
     found->named_right = header->sequence == found->sequence && header->base == found->base;
     if (scan->data_log2 == 0) { /* no control file: the first sound header speaks for the log */
         scan->data_log2 = header->data_log2;
@@ -160,8 +167,7 @@ int stele__scan(struct stele__scan *scan, int dirfd, const char *path)
     rc = read_control(scan);
     if (rc != 0)
         return rc;
-    if (scan->count > 0) /* qsort(NULL, 0) is undefined */
-        qsort(scan->found, scan->count, sizeof *scan->found, by_sequence);
+    stele__scan_sort(scan);
     for (size_t i = 0; i < scan->count; i++) {
         struct stele__found *found = &scan->found[i];
         inspect_file(scan, found);

@@ -18,6 +18,7 @@ struct stele__found {
     uint32_t header_copies;
     bool named_right;  /* the header says what the name says */
     bool same_log;     /* the header's uuid and segment size are the control file's */
+    uint64_t own_sequence; /* what the header says */
     uint64_t ro_compat;
     uint32_t salt, incarnation;
     uint8_t data_log2;
@@ -51,6 +52,9 @@ void stele__scan_free(struct stele__scan *scan);
 /* The readable (not quarantined) segment of this sequence, or NULL. */
 struct stele__found *stele__scan_find(struct stele__scan *scan, uint64_t sequence);
 bool stele__scan_is_broken(const struct stele__scan *scan, uint64_t sequence);
+
+/* Bring `found` into its order again after an entry was changed or added. */
+void stele__scan_sort(struct stele__scan *scan);
 
 /* May its records be read: header sound, names and log agree? */
 bool stele__found_readable(const struct stele__found *found);

@@ -3,9 +3,13 @@
 
 #include "core/helper.h"
 #include "core/tail.h"
+#include "os/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define ASK_AGAIN_NS 5000000u /* a fraction of what persisting a segment takes */
 
 int stele__space_init(struct stele *log)
 {
@@ -41,6 +45,15 @@ static int refused(const struct stele *log)
     return stele__fail(log->space.error, "%s", log->space.text);
 }
 
+/* Under the lock. Not for ever: when the ring is full, a commit of any thread makes room, and none of them wakes the
+ * helper, so the helper is asked again. */
+static void wait_a_little(struct stele__space *space)
+{
+    uint64_t ns = stele__clock_realtime_ns() + ASK_AGAIN_NS; /* the clock of a default condition */
+    struct timespec until = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+    (void)pthread_cond_timedwait(&space->changed, &space->lock, &until);
+}
+
 int stele__space_wait(struct stele *log, stele_lsn end)
 {
     struct stele__space *space = &log->space;
@@ -58,7 +71,7 @@ int stele__space_wait(struct stele *log, stele_lsn end)
             pthread_mutex_lock(&space->lock);
         } else {
             stele__helper_wake(log);
-            pthread_cond_wait(&space->changed, &space->lock);
+            wait_a_little(space);
         }
     }
     pthread_mutex_unlock(&space->lock);

@@ -5,6 +5,7 @@
 #include "core/helper.h"
 #include "core/owner.h"
 #include "core/scan.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/futex.h"
 #include "os/lock.h"
@@ -103,6 +104,27 @@ static int drop_files(struct stele *log, uint64_t from, uint64_t until)
     return rc == 0 ? 0 : stele__fail_errno(-rc, "%s: cannot sync the directory", log->path);
 }
 
+/* Segments are sealed by the helper in its own time. One that is full and durable already is waited for, so that a trim
+ * behind a sync drops what its caller can count on. Not under control_lock: sealing takes it. */
+static void wait_for_seals(struct stele *log, stele_lsn lsn)
+{
+    const uint64_t nap_ns = 100 * 1000; /* sealing one small segment takes about as long */
+    uint64_t until = stele__sequence_of(log, stele__min_u64(lsn, atomic_load(&log->durable)));
+    while (atomic_load(&log->failed) == 0) {
+        pthread_mutex_lock(&log->ring_lock);
+        bool sealed = log->ring_low >= until;
+        pthread_mutex_unlock(&log->ring_lock);
+        if (sealed)
+            return;
+        if (log->helper.inline_only) {
+            (void)stele__helper_step(log, false);
+        } else {
+            stele__helper_wake(log);
+            stele__clock_sleep_ns(nap_ns);
+        }
+    }
+}
+
 /* How far may the front go: whole sealed segments before `lsn`, never the newest. */
 static uint64_t trim_limit(struct stele *log, stele_lsn lsn)
 {
@@ -143,6 +165,7 @@ long stele_trim(struct stele *log, stele_lsn lsn, stele_lsn *first)
         return stele__fail(STELE_EACCES, "%s: the log is open read-only", log->path);
     if (atomic_load(&log->failed) != 0)
         return stele__fail_latched(log);
+    wait_for_seals(log, lsn);
     pthread_mutex_lock(&log->control_lock);
     long dropped = trim_locked(log, lsn);
     if (first != NULL)

@@ -7,7 +7,7 @@
 
 /* Offsets of docs/format.md, "Control file". */
 enum {
-    AT_MAGIC = 0, AT_MAJOR = 8, AT_MINOR = 10, AT_DATA_LOG2 = 12, AT_INCOMPAT = 16, AT_RO_COMPAT = 24, AT_UUID = 32,
+    AT_MAGIC = 0, AT_MAJOR = 8, AT_MINOR = 10, AT_DATA_LOG2 = 12, AT_FLAGS = 13, AT_INCOMPAT = 16, AT_RO_COMPAT = 24, AT_UUID = 32,
     AT_GENERATION = 48, AT_FIRST_SEQUENCE = 56, AT_FIRST_CHAIN = 64, AT_FIRST_RECORD = 72, AT_DURABLE = 80,
     AT_CREATED = 88, AT_INCARNATION = 96, AT_RESERVED = 100, AT_CRC = 124, BLOCK_BYTES = 128
 };
@@ -20,6 +20,7 @@ void stele__control_encode(uint8_t out[STELE__CONTROL_PAGE], const struct stele_
     memcpy(out + AT_MAGIC, MAGIC, 8);
     stele__store16(out + AT_MAJOR, STELE_FORMAT_VERSION);
     out[AT_DATA_LOG2] = control->data_log2;
+    out[AT_FLAGS] = control->flags;
     stele__store64(out + AT_INCOMPAT, control->incompat);
     stele__store64(out + AT_RO_COMPAT, control->ro_compat);
     memcpy(out + AT_UUID, control->uuid, 16);
@@ -48,7 +49,8 @@ static enum stele__decode decode_block(const uint8_t *in, struct stele__control 
                                    .incompat = stele__load64(in + AT_INCOMPAT),
                                    .ro_compat = stele__load64(in + AT_RO_COMPAT),
                                    .incarnation = stele__load32(in + AT_INCARNATION),
-                                   .data_log2 = in[AT_DATA_LOG2]};
+                                   .data_log2 = in[AT_DATA_LOG2],
+                                   .flags = in[AT_FLAGS]};
     memcpy(out->uuid, in + AT_UUID, 16);
     if (stele__load16(in + AT_MAJOR) != STELE_FORMAT_VERSION || out->incompat != 0)
         return STELE__DECODE_VERSION;
@@ -68,6 +70,7 @@ enum stele__decode stele__control_decode(const uint8_t in[2 * STELE__CONTROL_PAG
     *copies = (a == STELE__DECODE_OK ? 1u : 0u) | (b == STELE__DECODE_OK ? 2u : 0u);
     bool take_b = b == STELE__DECODE_OK && (a != STELE__DECODE_OK || block[1].generation > block[0].generation);
     *out = block[take_b ? 1 : 0];
+    out->block = take_b ? 1 : 0;
     if (a == STELE__DECODE_VERSION || b == STELE__DECODE_VERSION)
         return STELE__DECODE_VERSION; /* even beside a familiar block: somebody newer was here */
     if (*copies != 0)

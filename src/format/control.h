@@ -13,6 +13,10 @@
 #define STELE__CONTROL_LIVE 8192u
 #define STELE__CONTROL_WAITERS 12288u
 
+/* Segments were written by an opening of durability class none: what they call durable may live in a cache only, until an
+ * opening of another class has persisted all of them. */
+#define STELE__CONTROL_UNSYNCED 1u
+
 struct stele__control {
     uint8_t uuid[16];
     uint64_t generation; /* of the block: the valid one with the higher generation counts */
@@ -22,8 +26,10 @@ struct stele__control {
     stele_lsn durable;     /* everything before it was durable when the block was written */
     uint64_t created_ns;   /* of the log */
     uint64_t incompat, ro_compat;
-    uint32_t incarnation;  /* no segment prepared so far has a higher one */
+    uint32_t incarnation;  /* the highest given out when the block was written */
     uint8_t data_log2;
+    uint8_t flags; /* STELE__CONTROL_UNSYNCED */
+    uint8_t block; /* not stored: 0 or 1, where it was read from; the other is written next */
 };
 
 /* One block of STELE__CONTROL_PAGE bytes. */
@@ -40,7 +46,7 @@ struct stele__live {
     _Atomic uint64_t first;   /* first LSN not trimmed */
     _Atomic uint64_t tail_at_open; /* where the last writable open began to append */
     _Atomic uint32_t commits; /* futex word: changes whenever durable, first or opens does */
-    _Atomic uint32_t closed;  /* 1 after an orderly close */
+    _Atomic uint32_t media_class; /* enum stele__media_class in force; 0 after an orderly close */
 };
 
 /* The waiters page: readers that sleep on `commits`, so that a writer without any makes no system call. */

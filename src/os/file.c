@@ -11,6 +11,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE 2 /* Linux 3.15; declared by stdio.h of glibc 2.28 */
+#endif
+
 /* One write when a file is zeroed by hand: enough to hide the system call, little enough to keep around. */
 #define ZERO_CHUNK_BYTES 65536u
 
@@ -67,6 +71,20 @@ int stele__file_size(int fd, uint64_t *size, uint64_t *disk_bytes)
         *disk_bytes =
             (uint64_t)st.st_blocks * 512u; /* st_blocks counts 512-byte units whatever the block size */
     return 0;
+}
+
+int stele__file_mode(int fd, mode_t *mode)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    *mode = st.st_mode & 0777;
+    return 0;
+}
+
+int stele__file_exchange(int dirfd, const char *one, const char *other)
+{
+    return renameat2(dirfd, one, dirfd, other, RENAME_EXCHANGE) != 0 ? -errno : 0;
 }
 
 static int write_zeroes(int fd, uint64_t size)

@@ -24,6 +24,9 @@ int stele__file_open(int dirfd, const char *name, bool writable);
 /* openat(O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC) with exactly `mode`. */
 int stele__file_create(int dirfd, const char *name, mode_t mode);
 int stele__file_size(int fd, uint64_t *size, uint64_t *disk_bytes /* may be NULL */);
+int stele__file_mode(int fd, mode_t *mode); /* permission bits, of a directory too */
+/* Swap the names of two files in one step. -EINVAL, -ENOSYS: this file system cannot. */
+int stele__file_exchange(int dirfd, const char *one, const char *other);
 /* Blocks for [0, size), zero, with the file size set to it: posix_fallocate semantics without its emulation's traps
  * (fallocate(2); on EOPNOTSUPP write zeroes). */
 int stele__file_allocate(int fd, uint64_t size);

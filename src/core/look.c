@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/look.h"
+
+#include "base/error.h"
+#include "core/control.h"
+#include "core/owner.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/lock.h"
+#include "os/view.h"
+
+#include <errno.h>
+
+/* A look is done again when a writer opened the log, or a trim moved its front, in the middle. Somebody who
+ * opens the log that often in a row is at work all the time; the last look is then as good as any. */
+#define TRIES_MAX 16
+#define RETRY_NS (UINT64_C(1) * 1000 * 1000)
+
+/* What other processes say at one moment. */
+struct words {
+    bool alive;
+    uint64_t opens;
+    stele_lsn durable;
+};
+
+static int open_lock(struct stele__look *look)
+{
+    if (look->lockfd >= 0)
+        return 0;
+    int fd = stele__file_open(look->dirfd, STELE__LOCK_NAME, false);
+    if (fd < 0 && fd != -ENOENT)
+        return stele__fail_errno(-fd, "%s/" STELE__LOCK_NAME ": cannot open it", look->path);
+    look->lockfd = fd < 0 ? -1 : fd; /* without one there never was a writer here */
+    return 0;
+}
+
+static int read_words(struct stele__look *look, struct words *out)
+{
+    *out = (struct words){0};
+    int err = open_lock(look);
+    if (err != 0)
+        return err;
+    if (look->lockfd >= 0 && !look->exclusive) {
+        int held = stele__lock_probe(look->lockfd, STELE__LOCK_WRITER, 1, NULL, NULL);
+        if (held < 0)
+            return stele__fail_errno(-held, "%s/" STELE__LOCK_NAME ": cannot look for a writer", look->path);
+        out->alive = held == 1;
+    }
+    struct stele__view view;
+    int rc = stele__view_open(look->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, false, &view);
+    if (rc != 0) /* missing or cut short is a finding, not a failure: the scan reports what this could mean */
+        return 0;
+    const struct stele__live *live = (const void *)(view.base + STELE__CONTROL_LIVE);
+    out->opens = atomic_load(&live->opens);
+    out->durable = atomic_load(&live->durable);
+    stele__view_close(&view);
+    return 0;
+}
+
+static uint64_t first_sequence(const struct stele__look *look)
+{
+    struct stele__control control;
+    enum stele__decode result = STELE__DECODE_MAGIC;
+    uint32_t copies;
+    int rc = stele__control_read(look->dirfd, &control, &result, &copies);
+    return rc == 0 && result == STELE__DECODE_OK ? control.first_sequence : UINT64_MAX;
+}
+
+static void unpin_front(struct stele__look *look)
+{
+    if (look->pinned != UINT64_MAX)
+        (void)stele__lock_release(look->lockfd, STELE__LOCK_PIN_BASE + look->pinned, 1);
+    look->pinned = UINT64_MAX;
+}
+
+/* Keep the front where it is. True: pinned, or there is nothing that could be. False: a trim is under way. */
+static bool pin_front(struct stele__look *look)
+{
+    unpin_front(look);
+    uint64_t first = first_sequence(look);
+    if (look->lockfd < 0 || look->exclusive || first == UINT64_MAX)
+        return true;
+    if (stele__lock_shared(look->lockfd, STELE__LOCK_PIN_BASE + first, 1) != 0)
+        return false;
+    look->pinned = first;
+    /* Locked too late when a trim came first: it publishes the new beginning before it lets go. */
+    return first_sequence(look) == first;
+}
+
+static void drop(struct stele__look *look)
+{
+    if (look->done)
+        stele__examined_free(&look->examined);
+    stele__scan_free(&look->scan);
+    stele__problems_free(&look->problems);
+    look->done = false;
+}
+
+/* A file whose name does not fit the log although the right one is there: not part of the log, worth a word. */
+static void note_twins(struct stele__look *look)
+{
+    for (size_t i = 0; i < look->scan.count; i++) {
+        const struct stele__found *found = &look->scan.found[i];
+        if (found->broken || stele__scan_find(&look->scan, found->sequence) == found)
+            continue;
+        char name[STELE__NAME_MAX];
+        stele__found_name(found, name);
+        stele__problems_note(&look->problems,
+                             &(struct stele_problem){.segment = name,
+                                                     .lsn = STELE_LSN_NONE,
+                                                     .kind = "name",
+                                                     .detail = "a second file of this sequence number, under a "
+                                                               "name that is wrong: no part of the log",
+                                                     .harmless = 1});
+    }
+}
+
+static int look_once(struct stele__look *look, const struct words *words, bool full, uint32_t jobs)
+{
+    const struct stele__examine_options options = {.full = full,
+                                                   .jobs = jobs,
+                                                   .live = words->alive,
+                                                   .live_durable = words->durable,
+                                                   .problem = stele__problems_note,
+                                                   .ctx = &look->problems};
+    look->live = words->alive;
+    int rc = stele__scan(&look->scan, look->dirfd, look->path);
+    if (rc == 0)
+        rc = stele__examine(&look->scan, &options, &look->examined);
+    look->done = rc == 0;
+    if (rc == 0)
+        note_twins(look);
+    if (rc == 0 && look->problems.no_memory)
+        rc = stele__fail(STELE_ENOMEM, "%s: no memory for the list of problems", look->path);
+    return rc;
+}
+
+static bool disturbed(const struct words *before, const struct words *after)
+{
+    return before->opens != after->opens || (!before->alive && after->alive);
+}
+
+int stele__look_run(struct stele__look *look, bool full, uint32_t jobs)
+{
+    for (int tries = 1;; tries++) {
+        struct words before, after;
+        bool last = tries == TRIES_MAX;
+        int rc = 0;
+        drop(look);
+        bool steady = pin_front(look);
+        if (steady || last) {
+            /* The durable point before the listing: everything below it is in files that can be listed now. */
+            rc = read_words(look, &before);
+            int found = rc == 0 ? look_once(look, &before, full, jobs) : 0;
+            if (rc == 0)
+                rc = read_words(look, &after);
+            steady = rc == 0 && !disturbed(&before, &after);
+            rc = rc != 0 ? rc : found;
+        }
+        if (steady || last)
+            return rc;
+        /* Trims and openings take milliseconds. */
+        stele__clock_sleep_ns(RETRY_NS * (uint64_t)tries);
+    }
+}
+
+int stele__look_open(struct stele__look *look, const char *path)
+{
+    *look = (struct stele__look){.path = path, .dirfd = -1, .lockfd = -1, .pinned = UINT64_MAX};
+    if (path == NULL || path[0] == '\0')
+        return stele__fail(STELE_EINVAL, "a log needs the path of its directory");
+    int fd = stele__dir_open(path);
+    if (fd == -ENOTDIR)
+        return stele__fail(STELE_ENOTLOG, "%s: not a directory, so not a log", path);
+    if (fd < 0)
+        return stele__fail_errno(-fd, "%s: cannot open the directory", path);
+    look->dirfd = fd;
+    int rc = open_lock(look);
+    if (rc != 0)
+        stele__look_close(look);
+    return rc;
+}
+
+void stele__look_close(struct stele__look *look)
+{
+    drop(look);
+    stele__file_close(look->lockfd); /* and with it pin or lock */
+    stele__file_close(look->dirfd);
+    look->lockfd = look->dirfd = -1;
+}

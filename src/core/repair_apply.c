@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* core/repair_apply.c: do what was decided. Order: the control block before files go, names before contents, the
+ * highest segment first. Each step is durable before the next begins, so that a crash leaves a beginning of the
+ * list done, and what is left to do is found again. A write or flush that fails ends the repair. */
+#include "core/repair.h"
+
+#include "base/error.h"
+#include "core/copy.h"
+#include "os/file.h"
+#include "os/media.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define TEMP_NAME "repair.stele.tmp"
+
+int stele__repair_fail(const struct stele__repair *repair, const char *name, int err, const char *what)
+{
+    return stele__fail_errno(-err, "%s/%s: cannot %s; the repair is unfinished: run it again", repair->look->path,
+                             name, what);
+}
+
+static int sync_names(const struct stele__repair *repair)
+{
+    int rc = stele__dir_sync(repair->look->dirfd);
+    return rc == 0 ? 0 : stele__repair_fail(repair, ".", rc, "sync the directory");
+}
+
+/* Both blocks of a control file that is there, in turn, the newest last: one is whole at any time. */
+static int write_blocks(const struct stele__repair *repair)
+{
+    struct stele__control block = repair->look->scan.control;
+    uint8_t page[STELE__CONTROL_PAGE];
+    int fd = stele__file_open(repair->look->dirfd, STELE__CONTROL_NAME, true);
+    int rc = fd < 0 ? fd : 0;
+    for (int i = 0; rc == 0 && i < 2; i++) {
+        block.generation++;
+        block.block ^= 1;
+        stele__control_encode(page, &block);
+        rc = stele__file_write(fd, page, sizeof page, block.block == 0 ? 0 : STELE__CONTROL_PAGE);
+        if (rc == 0)
+            rc = stele__file_datasync(fd);
+    }
+    /* The last word of a writer long gone may speak of more than is left. */
+    const uint64_t word_at = STELE__CONTROL_LIVE + offsetof(struct stele__live, durable);
+    uint64_t word = 0;
+    if (rc == 0)
+        rc = stele__file_read(fd, &word, sizeof word, word_at);
+    if (rc == 0 && word > repair->look->examined.end)
+        rc = stele__file_write(fd, &block.durable, sizeof block.durable, word_at);
+    stele__file_close(fd);
+    return rc;
+}
+
+static int apply_control(struct stele__repair *repair)
+{
+    int rc = 0;
+    if (repair->rebuild_control) {
+        mode_t mode = stele__copy_control_mode(repair->look->dirfd);
+        rc = stele__copy_control(repair->look->dirfd, &repair->look->scan.control, mode);
+    } else if (repair->write_control) {
+        rc = write_blocks(repair);
+    }
+    return rc == 0 ? 0 : stele__repair_fail(repair, STELE__CONTROL_NAME, rc, "write it");
+}
+
+static int apply_rename(struct stele__repair *repair, const struct stele__deed *deed)
+{
+    char from[STELE__NAME_MAX], to[STELE__NAME_MAX];
+    const int dirfd = repair->look->dirfd;
+    stele__name_segment(from, deed->sequence, deed->base);
+    stele__name_segment(to, deed->to, deed->to << repair->look->scan.data_log2);
+    int fd = stele__file_open(dirfd, to, false);
+    stele__file_close(fd);
+    int rc = fd == -ENOENT ? stele__media_file_rename(NULL, dirfd, from, to) : stele__file_exchange(dirfd, from, to);
+    return rc == 0 ? 0 : stele__repair_fail(repair, from, rc, "give it the name its header says (rename it by hand)");
+}
+
+/* An earlier file quarantined under this name keeps its contents under another. */
+static int make_way(struct stele__repair *repair, const char *broken)
+{
+    char other[STELE__NAME_MAX + 16];
+    const int dirfd = repair->look->dirfd;
+    int fd = stele__file_open(dirfd, broken, false);
+    stele__file_close(fd);
+    for (int i = 1; fd != -ENOENT; i++) {
+        snprintf(other, sizeof other, "%s.%d", broken, i);
+        int taken = stele__file_open(dirfd, other, false);
+        stele__file_close(taken);
+        if (taken == -ENOENT)
+            return stele__media_file_rename(NULL, dirfd, broken, other);
+    }
+    return 0;
+}
+
+static int apply_quarantine(struct stele__repair *repair, const struct stele__deed *deed)
+{
+    char name[STELE__NAME_MAX], broken[STELE__NAME_MAX];
+    stele__name_segment(name, deed->sequence, deed->base);
+    stele__name_broken(broken, deed->sequence, deed->base);
+    int rc = make_way(repair, broken);
+    if (rc == 0 && deed->kind == STELE__DEED_QUARANTINE)
+        rc = stele__media_file_rename(NULL, repair->look->dirfd, name, broken);
+    if (rc == 0 && deed->kind == STELE__DEED_TOMBSTONE) {
+        int fd = stele__file_create(repair->look->dirfd, broken, stele__copy_control_mode(repair->look->dirfd));
+        rc = fd < 0 ? fd : 0;
+        stele__file_close(fd);
+    }
+    return rc == 0 ? 0 : stele__repair_fail(repair, name, rc, "quarantine it");
+}
+
+static int apply_remove(struct stele__repair *repair, const struct stele__deed *deed)
+{
+    char name[STELE__NAME_MAX];
+    stele__name_segment(name, deed->sequence, deed->base);
+    int rc = stele__media_file_unlink(NULL, repair->look->dirfd, name);
+    if (rc != 0)
+        return stele__repair_fail(repair, name, rc, "remove it");
+    return sync_names(repair); /* before the next lower one goes */
+}
+
+/* Everything before `cut` in a file of the right size, and the seal when the segment is whole. */
+static int fill_rewritten(const struct stele__deed *deed, uint64_t data_bytes, int from, int to)
+{
+    uint8_t page[STELE__HEADER_BYTES];
+    struct stele__header header;
+    uint64_t size = 0;
+    const uint64_t seal = stele__index_offset(data_bytes), bytes = stele__segment_file_bytes(data_bytes);
+    int rc = stele__file_read(from, page, sizeof page, 0);
+    if (rc == 0 && !stele__copy_header(page, &header))
+        rc = -EIO;
+    if (rc == 0)
+        rc = stele__file_write(to, page, sizeof page, 0);
+    if (rc == 0)
+        rc = stele__copy_range(from, to, STELE__HEADER_BYTES, deed->cut - deed->base, STELE__HEADER_BYTES);
+    if (rc == 0)
+        rc = stele__file_size(from, &size, NULL);
+    if (rc == 0 && deed->cut - deed->base == data_bytes && size >= bytes)
+        rc = stele__copy_range(from, to, seal, bytes - seal, seal);
+    return rc == 0 ? stele__file_datasync(to) : rc;
+}
+
+static int apply_rewrite(struct stele__repair *repair, const struct stele__deed *deed)
+{
+    char name[STELE__NAME_MAX];
+    const int dirfd = repair->look->dirfd;
+    const uint64_t data_bytes = UINT64_C(1) << repair->look->scan.data_log2;
+    stele__name_segment(name, deed->sequence, deed->base);
+    (void)stele__media_file_unlink(NULL, dirfd, TEMP_NAME); /* of a repair that was interrupted */
+    mode_t mode = 0;
+    int to = -1, from = stele__file_open(dirfd, name, false);
+    int rc = from < 0 ? from : stele__file_mode(from, &mode);
+    if (rc == 0)
+        rc = to = stele__copy_create(dirfd, TEMP_NAME, stele__segment_file_bytes(data_bytes), mode);
+    if (to >= 0)
+        rc = fill_rewritten(deed, data_bytes, from, to);
+    stele__file_close(to);
+    stele__file_close(from);
+    if (rc == 0)
+        rc = stele__media_file_rename(NULL, dirfd, TEMP_NAME, name);
+    if (rc != 0 && to >= 0)
+        (void)stele__media_file_unlink(NULL, dirfd, TEMP_NAME);
+    return rc == 0 ? sync_names(repair) : stele__repair_fail(repair, name, rc, "write it anew with the right size");
+}
+
+static int apply_one(struct stele__repair *repair, const struct stele__deed *deed)
+{
+    switch (deed->kind) {
+    case STELE__DEED_RENAME: return apply_rename(repair, deed);
+    case STELE__DEED_QUARANTINE:
+    case STELE__DEED_TOMBSTONE: return apply_quarantine(repair, deed);
+    case STELE__DEED_REMOVE: return apply_remove(repair, deed);
+    case STELE__DEED_REWRITE: return apply_rewrite(repair, deed);
+    default: return stele__repair_contents(repair, deed);
+    }
+}
+
+/* All deeds of one kind: in the order in which they were decided, but removals from the end of the log. */
+static int apply_kind(struct stele__repair *repair, enum stele__deed_kind kind)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < repair->count; i++) {
+        const struct stele__deed *deed =
+            &repair->deeds[kind == STELE__DEED_REMOVE ? repair->count - 1 - i : i];
+        if (deed->kind == kind)
+            rc = apply_one(repair, deed);
+    }
+    return rc;
+}
+
+int stele__repair_apply_names(struct stele__repair *repair)
+{
+    int rc = apply_kind(repair, STELE__DEED_RENAME);
+    return rc == 0 ? sync_names(repair) : rc;
+}
+
+int stele__repair_apply(struct stele__repair *repair)
+{
+    int rc = apply_control(repair);
+    for (int kind = STELE__DEED_RENAME + 1; rc == 0 && kind < STELE__DEED_KINDS; kind++) {
+        rc = apply_kind(repair, (enum stele__deed_kind)kind);
+        if (rc == 0 && kind == STELE__DEED_TOMBSTONE)
+            rc = sync_names(repair);
+    }
+    return rc;
+}
