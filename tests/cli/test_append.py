@@ -234,6 +234,39 @@ class Ends(cli.Case):
                 return
         self.fail(f"{log}: {done}")
 
+    FAILING_MSYNC = r"""
+        #define _GNU_SOURCE
+        #include <errno.h>
+        #include <stdlib.h>
+        #include <sys/syscall.h>
+        #include <unistd.h>
+        int msync(void *at, size_t len, int flags)
+        {
+            static int calls;
+            if (++calls <= atoi(getenv("MSYNC_CALLS")))
+                return (int)syscall(SYS_msync, at, len, flags);
+            errno = EIO;
+            return -1;
+        }
+        """
+
+    def test_a_failed_sync_is_said_once_and_nothing_after_it_is_acknowledged(self):
+        source, library = self.file("fail.c", self.FAILING_MSYNC.encode()), self.path("fail.so")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+        records = cli.lines(200)
+        data = self.file("data", cli.text(records))
+        self.stele("create", self.log)
+        env = cli.environment(LD_PRELOAD=library, MSYNC_CALLS="50",
+                              ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0")
+        done = self.stele("append", self.log, data, "--sync", "each", "--ack", "--durability", "msync", "-q", env=env,
+                          code=cli.IO)
+        self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+        self.assertIn(b"Input/output error", done.stderr)
+        said = [count for count, _ in acks(done.stdout)]
+        self.assertEqual(said, list(range(1, len(said) + 1)))
+        self.assertTrue(0 < len(said) < 60)
+        self.assertEqual(self.cat("-n", str(len(said))), cli.text(records[:len(said)]))
+
     def test_when_nobody_hears_acknowledgements_appending_ends(self):
         process = self.start("append", "--create", self.log, "--ack")
         process.stdout.close()

@@ -11,7 +11,7 @@ what is left with `stele verify` and `stele cat`:
 Rounds go on with the same log for a while, so that a log is recovered many times. Modes of --sync, durability
 classes, line lengths and the moment of the kill come from a seed.
 
-  STELE_KILL_ROUNDS   rounds, 300 unless said otherwise
+  STELE_KILL_ROUNDS   rounds, 300 unless said otherwise (60 of an instrumented build)
   STELE_TEST_MINUTES  go on for so many minutes (0: until the rounds are done)
   STELE_KILL_SEED     the seed; a failure prints it
 """
@@ -29,7 +29,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cli  # noqa: E402
 
-ROUNDS = int(os.environ.get("STELE_KILL_ROUNDS") or 300)
+ROUNDS = int(os.environ.get("STELE_KILL_ROUNDS") or (60 if os.environ.get("STELE_SANITIZE") else 300))
 MINUTES = float(os.environ.get("STELE_TEST_MINUTES") or 0)
 SEED = int(os.environ.get("STELE_KILL_SEED") or random.SystemRandom().randrange(2**32))
 ROUNDS_PER_LOG = 12

@@ -16,7 +16,6 @@ import unittest
 SOURCE = os.environ.get("STELE_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = os.environ.get("STELE_TOOL") or os.path.join(SOURCE, "build", "release", "stele")
 SECONDS = 120  # a command that hangs must end the test long before a person looks
-HEADER = 4096  # of a segment file, before its data
 
 FINE, TORN, USAGE, CORRUPT, IO, LOCKED, TIMEOUT = 0, 1, 2, 3, 4, 5, 124
 

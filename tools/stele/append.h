@@ -20,6 +20,7 @@ struct append {
     /* how far it is */
     struct stele *log;
     int opened;
+    int refused; /* a sync failed: the log takes nothing more */
     uint64_t records, bytes;
     uint64_t read_bytes;    /* of input, delimiters included */
     uint64_t pending_bytes; /* appended since the last sync */

@@ -2,7 +2,8 @@
 /* append_run.c: read, append, make durable, acknowledge.
  *
  * Invariant: whatever ends the run, records that were appended are made durable before it ends, unless the
- * log itself refuses; and nothing is acknowledged that stele_sync() has not vouched for. */
+ * log itself refuses; and nothing is acknowledged before stele_sync(), or with --sync none stele_close(), has
+ * returned 0. */
 #include "append.h"
 
 #include "out.h"
@@ -37,12 +38,13 @@ static int acknowledge(struct append *append)
 /* Make durable what is not yet. */
 static int settle(struct append *append)
 {
-    if (append->durable_records == append->records)
+    if (append->durable_records == append->records || append->refused)
         return TOOL_FINE;
     int code = stele_sync(append->log, append->last);
-    if (code != 0)
-        return tool_fail(append->self, code);
-    return acknowledge(append);
+    if (code == 0)
+        return acknowledge(append);
+    append->refused = 1;
+    return tool_fail(append->self, code);
 }
 
 static int append_one(struct append *append, const unsigned char *record, size_t len)
@@ -165,6 +167,10 @@ static int finish(struct append *append, int code)
         code = settled;
     append->durable = stele_durable(append->log);
     stele_lsn tail = stele_tail(append->log);
+    if (append->refused) {
+        (void)stele_close(append->log); /* it would say the same again */
+        return code;
+    }
     int closed = log_close(append->self, append->log, TOOL_FINE);
     if (closed == TOOL_FINE && append->durable_records < append->records && settled == TOOL_FINE) {
         /* --sync none: closing has made everything durable. */

@@ -26,7 +26,7 @@ void bench_report_begin(struct bench_report *report, const char *directory, cons
                    size_text(memory, machine.memory_bytes), machine.kernel);
         out_printf("file system  %s on %s (%s)\n", machine.file_system, machine.source,
                    machine.mount_options);
-        out_printf("durability   %s (%s)\n\n", stat->durability_name, log_reason(stat));
+        out_printf("durability   %s: %s\n\n", stat->durability_name, log_reason(stat));
         out_printf("%9s %7s %5s %12s %12s %9s %9s %9s %9s %9s\n", "size", "threads", "sync", "appends/s",
                    "bytes/s", "p50", "p90", "p99", "p99.9", "max");
         (void)out_flush();

@@ -103,13 +103,13 @@ static int loop(struct worker *worker, uint64_t start)
     int sampled = bench->sync == BENCH_NONE && bench->rate <= 0;
     double interval = bench->rate > 0 ? 1e9 * bench->threads / bench->rate : 0;
     double offset = bench->rate > 0 ? 1e9 * worker->number / bench->rate : 0;
-    for (uint64_t k = 0; !stopped(worker); k++) {
+    for (uint64_t k = 0; k == 0 || !stopped(worker); k++) { /* at least one: a run always says something */
         int timed = !sampled || k % SAMPLE_EVERY == 0;
         uint64_t due = 0;
         if (bench->rate > 0) {
             due = start + (uint64_t)(offset + (double)k * interval);
             wait_until(worker, due);
-            if (stopped(worker))
+            if (k > 0 && stopped(worker))
                 break;
         } else if (timed) {
             due = now_ns();

@@ -2,6 +2,7 @@
 /* cmd_append.c: stele append: its options and its summary. The work is in append_run.c. */
 #include "append.h"
 
+#include "encode.h"
 #include "json.h"
 #include "out.h"
 #include "sizes.h"
@@ -20,7 +21,7 @@ static const struct opt options[] = {
     {OPT_ROW_DURABILITY},
     {OPT_ROW_METADATA},
     {'D', "delimiter", "CHAR", NULL,
-     "Records end with this byte instead of a newline: a character, \\n, \\t, \\0 or \\xHH."},
+     "Records end with this byte instead of a newline: a character, \\n, \\t, \\r, \\0, \\\\ or \\xHH."},
     {OPT_FLAG('z', "null", "Records end with a zero byte.")},
     {OPT_FLAG(OPT_LENGTH_PREFIXED, "length-prefixed",
               "Before each record stand 4 bytes, little-endian: its length. Records may hold any byte.")},
@@ -30,7 +31,7 @@ static const struct opt options[] = {
      "always "
      "before waiting for more input; the default), end (once, after the last), none (left to closing the "
      "log)."},
-    {OPT_BATCH, "batch", "N", NULL, "Records in a batch (default 1024)."},
+    {OPT_BATCH, "batch", "N", NULL, "Records in a batch (default 4096)."},
     {OPT_FLAG(OPT_ACK, "ack",
               "Print a line 'ACK COUNT LSN' each time records have become durable: how many in this run so "
               "far, and the "
@@ -50,24 +51,14 @@ static const struct example examples[] = {
 /* One byte: itself, or one of the escapes. */
 static int parse_byte(const char *word, unsigned char *byte)
 {
-    unsigned value = 0;
-    char rest = 0;
-    if (strlen(word) == 1 && word[0] != '\\') {
-        *byte = (unsigned char)word[0];
-        return 0;
+    int value = (unsigned char)word[0];
+    if (word[0] == '\\') {
+        word++;
+        value = escape_parse(&word);
     }
-    if (strcmp(word, "\\n") == 0)
-        *byte = '\n';
-    else if (strcmp(word, "\\t") == 0)
-        *byte = '\t';
-    else if (strcmp(word, "\\0") == 0)
-        *byte = '\0';
-    else if (strcmp(word, "\\\\") == 0)
-        *byte = '\\';
-    else if (strlen(word) == 4 && sscanf(word, "\\x%2x%c", &value, &rest) == 1)
-        *byte = (unsigned char)value;
-    else
+    if (value < 0 || word[0] == '\0' || word[1] != '\0')
         return -1;
+    *byte = (unsigned char)value;
     return 0;
 }
 
@@ -161,7 +152,7 @@ static int run(const struct command *self, int argc, char **argv)
     memset(&append, 0, sizeof append);
     append.input.delimiter = '\n';
     append.when = SYNC_BATCH;
-    append.batch = 1024;
+    append.batch = 4096;
     append.first = append.last = STELE_LSN_NONE;
     log_options_init(&append.log_options);
     opts_begin(&opts, self, argc, argv);

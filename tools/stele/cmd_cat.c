@@ -66,6 +66,7 @@ struct reader {
     stele_lsn to;
     uint64_t count, timeout_ns; /* UINT64_MAX: without limit */
     uint64_t printed;
+    uint64_t waiting_ns; /* since when there has been no record; 0: there was one just now */
 };
 
 static int parse_from(struct opts *opts, struct reader *reader)
@@ -145,11 +146,12 @@ static int step_over(struct reader *reader, int code, int *exit)
 /* Wait for the next record. Returns 1: there may be one; 0: the reading is over. */
 static int wait_more(struct reader *reader, struct stele_cursor *cursor, int *exit)
 {
-    uint64_t start = now_ns();
     if (out_flush() != 0)
         return 0;
+    if (reader->waiting_ns == 0)
+        reader->waiting_ns = now_ns();
     for (;;) {
-        uint64_t spent = now_ns() - start;
+        uint64_t spent = now_ns() - reader->waiting_ns;
         if (stop_seen() || out_gone())
             return 0;
         if (spent >= reader->timeout_ns) {
@@ -178,6 +180,7 @@ static int read_all(struct reader *reader, struct stele_cursor *cursor, stele_ls
                 break;
             print_record(&reader->print, &record);
             reader->printed++;
+            reader->waiting_ns = 0;
             if (record.next > reader->to)
                 break;
             if ((reader->printed & 1023) == 0) {

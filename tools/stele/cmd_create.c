@@ -61,7 +61,7 @@ static int run(const struct command *self, int argc, char **argv)
     if (json)
         print_json(path, &stat);
     else
-        fprintf(stderr, "stele: create: %s: segments of %s; records would be durable by %s (%s)\n", path,
+        fprintf(stderr, "stele: create: %s: segments of %s; durability here: %s: %s\n", path,
                 size_text(size, stat.segment_bytes), stat.durability_name, log_reason(&stat));
     return out_finish(self, TOOL_FINE);
 }

@@ -89,12 +89,7 @@ static int repair(const struct command *self, const char *path, struct stele_rep
             json_text(&report->json, "error", stele_last_error());
             json_end(&report->json);
         }
-        int exit = tool_fail(self, code);
-        if (code == STELE_ECORRUPT)
-            (void)tool_io(
-                self, "nothing was changed; --allow-data-loss cuts at the first damage, --quarantine takes "
-                      "damaged segments out and keeps the rest");
-        return out_finish(self, exit);
+        return out_finish(self, tool_fail(self, code));
     }
     if (report->as_json)
         print_json(report, &result, apply);

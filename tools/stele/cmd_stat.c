@@ -114,7 +114,7 @@ static void print_head(const char *path, const struct stele_stat *stat)
     row("created");
     out_printf("%s\n", time_text(text, stat->created_ns));
     row("durability");
-    out_printf("%s (%s)\n", stat->durability_name, log_reason(stat));
+    out_printf("%s: %s\n", stat->durability_name, log_reason(stat));
     row("records");
     out_printf("%" PRIu64 "\n", stat->records);
     row("first LSN");
@@ -144,20 +144,23 @@ static void print_text(const char *path, const struct stele_stat *stat,
                        const struct stele_segment_stat *segments, size_t count)
 {
     char file[SIZES_TEXT], disk[SIZES_TEXT], last[SIZES_TEXT];
+    int width = 7;
+    for (size_t i = 0; i < count; i++)
+        width = (int)strlen(segments[i].name) > width ? (int)strlen(segments[i].name) : width;
     print_head(path, stat);
     if (stat->durability == STELE_DURABILITY_NONE)
         out_printf("%sWARNING: %s%s\n", term_on(1, TERM_BAD), log_none_warning(), term_off(1));
     if (stat->failed != 0)
         out_printf("%sWARNING: a sync failed, the log refuses to go on: %s. Close, reopen, append again.%s\n",
                    term_on(1, TERM_BAD), stele_strerror(stat->failed), term_off(1));
-    out_printf("\n%s%-39s %-7s %16s %10s %10s %10s  %s%s\n", term_on(1, TERM_BOLD), "segment", "state",
+    out_printf("\n%s%-*s %-7s %16s %10s %10s %10s  %s%s\n", term_on(1, TERM_BOLD), width, "segment", "state",
                "base LSN", "records", "file", "on disk", "last record", term_off(1));
     for (size_t i = 0; i < count; i++) {
         const struct stele_segment_stat *at = &segments[i];
         char records[SIZES_TEXT] = "-";
         if (at->state == STELE_SEGMENT_SEALED)
             (void)snprintf(records, sizeof records, "%" PRIu64, at->records);
-        out_printf("%-39s %-7s %16" PRIu64 " %10s %10s %10s  %s\n", at->name, state_name(at->state),
+        out_printf("%-*s %-7s %16" PRIu64 " %10s %10s %10s  %s\n", width, at->name, state_name(at->state),
                    at->base_lsn, records, size_text(file, at->file_bytes), size_text(disk, at->disk_bytes),
                    time_text(last, at->last_time_ns));
     }

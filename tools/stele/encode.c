@@ -4,7 +4,9 @@
 
 #include "out.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 size_t utf8_sequence(const unsigned char *data, size_t len)
 {
@@ -61,6 +63,27 @@ void encode_base64(const void *data, size_t len)
         out_char(i + 1 < len ? digit[(group >> 6) & 63] : '=');
         out_char(i + 2 < len ? digit[group & 63] : '=');
     }
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c == '\0' ? NULL : strchr(digits, tolower((unsigned char)c));
+    return at ? (int)(at - digits) : -1;
+}
+
+int escape_parse(const char **at)
+{
+    static const char letters[] = "ntr0\\", bytes[] = "\n\t\r\0\\";
+    const char *known = **at == '\0' ? NULL : strchr(letters, **at);
+    if (known)
+        return bytes[known - letters];
+    int high = **at == 'x' ? hex_digit((*at)[1]) : -1;
+    int low = high < 0 ? -1 : hex_digit((*at)[2]);
+    if (low < 0)
+        return -1;
+    *at += 2;
+    return high * 16 + low;
 }
 
 void encode_preview(const void *data, size_t len, size_t max)

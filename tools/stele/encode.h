@@ -14,6 +14,10 @@ int utf8_valid(const void *data, size_t len);
 void encode_hex(const void *data, size_t len);
 void encode_base64(const void *data, size_t len);
 
+/* The byte that the escape behind a backslash stands for: n t r 0 \\ xHH. *at points at the first character
+ * and moves to the last one. -1: no escape that is known. */
+int escape_parse(const char **at);
+
 /* A preview of at most `max` bytes: printable ASCII as it is, the rest as \xHH. */
 void encode_preview(const void *data, size_t len, size_t max);
 

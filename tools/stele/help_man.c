@@ -86,5 +86,5 @@ void help_man(void)
             out_printf("\n\n```\n%s\n```\n\n", row->command);
         }
     }
-    out_text("# SEE ALSO\n\n*stele-format*(5)\n");
+    out_text("# SEE ALSO\n\n*stele*(7), *stele-durability*(7), *stele-format*(5)\n");
 }

@@ -72,12 +72,6 @@ void json_number(struct json *json, const char *key, uint64_t value)
     out_printf("%" PRIu64, value);
 }
 
-void json_signed(struct json *json, const char *key, int64_t value)
-{
-    begin(json, key);
-    out_printf("%" PRId64, value);
-}
-
 void json_lsn(struct json *json, const char *key, uint64_t lsn)
 {
     if (lsn == STELE_LSN_NONE)

@@ -15,7 +15,6 @@ void json_open(struct json *json, const char *key, char bracket); /* '{' or '[' 
 void json_close(struct json *json, char bracket);                 /* '}' or ']' */
 void json_text(struct json *json, const char *key, const char *value);
 void json_number(struct json *json, const char *key, uint64_t value);
-void json_signed(struct json *json, const char *key, int64_t value);
 void json_lsn(struct json *json, const char *key, uint64_t lsn); /* STELE_LSN_NONE = null */
 void json_real(struct json *json, const char *key, double value);
 void json_bool(struct json *json, const char *key, int value);

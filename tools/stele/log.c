@@ -40,6 +40,13 @@ static void hear(void *ctx, enum stele_log_level level, const char *text)
         fprintf(stderr, "stele: %s: %s\n", self->name, text);
 }
 
+/* What a writer calls an error comes back from the next call, which says it. */
+static void hear_writer(void *ctx, enum stele_log_level level, const char *text)
+{
+    if (level == STELE_LOG_WARN)
+        hear(ctx, level, text);
+}
+
 const char *log_none_warning(void)
 {
     return "durability is none: records survive the death of the process, not a crash of the system or a "
@@ -50,7 +57,7 @@ int log_open(const struct command *self, const char *path, struct log_options *o
              struct stele **out)
 {
     options->stele.flags = flags;
-    options->stele.log = hear;
+    options->stele.log = hear_writer;
     options->stele.log_ctx = (void *)(uintptr_t)self;
     int code = stele_open(path, &options->stele, out);
     if (code != 0)

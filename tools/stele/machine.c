@@ -34,16 +34,14 @@ static void describe_cpu(struct machine *machine)
 /* /proc/self/mountinfo: id parent MAJOR:MINOR root point OPTIONS [fields] - TYPE SOURCE super-options */
 static void describe_mount(struct machine *machine, dev_t device)
 {
-    char line[2048];
+    char line[2048], wanted[64];
     FILE *file = fopen("/proc/self/mountinfo", "re");
+    (void)snprintf(wanted, sizeof wanted, "%u:%u", major(device), minor(device));
     while (file && fgets(line, sizeof line, file)) {
-        unsigned major_of = 0, minor_of = 0;
-        char options[256], type[64], source[256];
+        char number[64], options[256], type[64], source[256];
         const char *tail = strstr(line, " - ");
-        if (!tail || sscanf(line, "%*d %*d %u:%u %*s %*s %255s", &major_of, &minor_of, options) != 3 ||
-            sscanf(tail, " - %63s %255s", type, source) != 2)
-            continue;
-        if (major_of != major(device) || minor_of != minor(device))
+        if (!tail || sscanf(line, "%*s %*s %63s %*s %*s %255s", number, options) != 2 ||
+            sscanf(tail, " - %63s %255s", type, source) != 2 || strcmp(number, wanted) != 0)
             continue;
         keep(machine->file_system, sizeof machine->file_system, type);
         keep(machine->source, sizeof machine->source, source);

@@ -7,27 +7,7 @@
 #include "out.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-
-/* The byte behind a backslash at *at, which moves to its last character; -1 for none that is known. */
-static int escaped(const char **at)
-{
-    unsigned value = 0;
-    switch (**at) {
-    case 'n': return '\n';
-    case 't': return '\t';
-    case 'r': return '\r';
-    case '0': return '\0';
-    case '\\': return '\\';
-    case 'x':
-        if (strspn(*at + 1, "0123456789abcdefABCDEF") < 2 || sscanf(*at + 1, "%2x", &value) != 1)
-            return -1;
-        *at += 2;
-        return (int)value;
-    default: return -1;
-    }
-}
 
 static struct print_piece *text_piece(struct print *print, size_t used)
 {
@@ -62,7 +42,7 @@ const char *print_parse(struct print *print, const char *format)
             at++;
         if (*at == '\\') {
             at++;
-            byte = escaped(&at);
+            byte = escape_parse(&at);
             if (byte < 0)
                 return "the format knows \\n \\t \\r \\0 \\\\ and \\xHH";
         }
