@@ -17,7 +17,7 @@ static int open_dir_at(int dirfd, const char *path, int flags)
     do {
         fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
     } while (fd < 0 && errno == EINTR);
-    return fd < 0 ? -errno : fd;
+    return fd < 0 ? -errno : stele__fd_above_standard(fd);
 }
 
 int stele__dir_open(const char *path)

@@ -24,7 +24,17 @@ static int open_retry(int dirfd, const char *name, int flags, mode_t mode)
     do {
         fd = openat(dirfd, name, flags | O_CLOEXEC | O_NOCTTY, mode);
     } while (fd < 0 && errno == EINTR);
-    return fd < 0 ? -errno : fd;
+    return fd < 0 ? -errno : stele__fd_above_standard(fd);
+}
+
+int stele__fd_above_standard(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int err = above < 0 ? -errno : 0;
+    stele__file_close(fd);
+    return err != 0 ? err : above;
 }
 
 int stele__file_open(int dirfd, const char *name, bool writable)

@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Every descriptor handed out here is above 2: in a process that closed its standard streams, what it prints would go
+ * into the log otherwise. */
+int stele__fd_above_standard(int fd);
+
 /* Open a directory for *at() calls. Returns a descriptor (O_DIRECTORY|O_CLOEXEC) or -errno. */
 int stele__dir_open(const char *path);
 /* mkdir with exactly `mode` (umask must not narrow or widen it) and fsync of the parent. 0, -EEXIST, ... */

@@ -36,7 +36,7 @@ static int open_scratch(int dirfd)
     if (err != 0)
         return err;
     char name[48];
-    (void)snprintf(name, sizeof name, "probe-%016" PRIx64 ".tmp", id);
+    (void)snprintf(name, sizeof name, "probe-%016" PRIx64 ".stele.tmp", id);
     fd = stele__file_create(dirfd, name, 0600);
     if (fd >= 0)
         (void)unlinkat(dirfd, name, 0);

@@ -289,6 +289,19 @@ class Ends(cli.Case):
         err = self.complaint("append", "--create", self.log, stdin=None, preexec_fn=lambda: os.close(0))
         self.assertIn("standard input", err)
 
+    def test_closed_standard_streams_do_not_become_files_of_the_log(self):
+        self.small_log(cli.lines(10))
+        before = {name: data for name, data in cli.digest(self.log).items() if name.endswith(".stele")}
+        for closed in ("<&-", "<&- >&-", "<&- >&- 2>&-"):
+            ended = subprocess.run(["sh", "-c", f'"$0" append --ack "$1" "$1/no-such-file" {closed}', cli.TOOL, self.log],
+                                   env=cli.environment(), check=False, capture_output=True).returncode
+            self.assertEqual(ended, cli.IO)
+            after = {name: data for name, data in cli.digest(self.log).items() if name.endswith(".stele")}
+            self.assertEqual(after, before, closed)
+        self.assertEqual(self.json("verify", self.log)["problems"], [])  # both blocks of the control file are whole
+        with open(os.path.join(self.log, "lock"), "rb") as lock:
+            self.assertTrue(lock.read().startswith(b"pid "))
+
     def test_without_create_there_must_be_a_log(self):
         self.complaint("append", self.log, stdin=b"x\n")
         self.assertFalse(os.path.exists(self.log))

@@ -4,6 +4,7 @@
 #include "out.h"
 #include "tool.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,8 +61,21 @@ static int completion(const char *shell)
     return out_finish(NULL, TOOL_FINE);
 }
 
+/* A standard stream that was closed must not become a file of the log. It stays an error to use it: input is opened for
+ * writing only, output for reading only. */
+static void fill_standard_streams(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", fcntl(STDIN_FILENO, F_GETFD) < 0 ? O_WRONLY : O_RDONLY)) >= 0)
+        if (fd > STDERR_FILENO) {
+            (void)close(fd);
+            return;
+        }
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_streams();
     set_signals();
     if (argc < 2) {
         (void)tool_usage(NULL, "no command given");
