@@ -41,7 +41,7 @@ struct stele_stat {
     uint64_t pins;          /* distinct segments that cursors or pins of any process hold */
     stele_lsn pinned_lsn;   /* the lowest of them; STELE_LSN_NONE without */
     uint64_t oldest_time_ns; /* first time known, 0 without */
-    enum stele_durability durability; /* in force (writer) or what auto would pick (reader) */
+    enum stele_durability durability; /* in force; without a writer at work, what auto would pick */
     char durability_name[16];
     char durability_reason[192];
     unsigned char uuid[16];
@@ -135,8 +135,9 @@ struct stele_repair_result {
     char backup[256];          /* where the copies are; empty when nothing was removed */
 };
 
-/* Mend a log: cut a torn tail, rebuild control file, header, footer and index copies; with
- * permission also cut at, or quarantine, damage. A copy of everything removed is made durable first.
+/* Mend a log: cut a torn tail, rebuild damaged copies of control blocks, headers, footers and indexes;
+ * with permission also cut at, or quarantine, damage, and make a lost control file anew (either flag:
+ * nothing can tell any more whether segments are missing). A copy of everything removed is made durable first.
  * Needs the writer lock when it applies.
  * Returns 0; STELE_ECORRUPT (damage, and neither flag given: nothing was changed); STELE_ELOCKED;
  * and what stele_verify() returns. Killed at any point, it can be run again. */

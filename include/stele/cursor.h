@@ -36,7 +36,8 @@ struct stele_record {
 };
 
 /* Open a cursor. Without STELE_DURABLE_ONLY it sees records as soon as they are published.
- * Returns 0; STELE_EINVAL; STELE_ETRIMMED; STELE_ECORRUPT; STELE_ENOMEM; STELE_EIO.
+ * Returns 0; STELE_EINVAL; STELE_ETRIMMED; STELE_ECORRUPT; STELE_ENOMEM; STELE_EIO; with STELE_FROM_END also
+ *         STELE_EGAP and STELE_EREWOUND.
  * Owns: the caller owns *out until stele_cursor_close(), which must come before stele_close(). */
 STELE_API int stele_cursor_open(struct stele *log, unsigned flags, enum stele_from from, uint64_t value,
                                 struct stele_cursor **out);

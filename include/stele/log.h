@@ -92,7 +92,8 @@ STELE_API size_t stele_record_max(const struct stele *log);
  *   data, len  payload, 0..stele_record_max(log) bytes; borrowed for this call.
  *   out_lsn    receives the record's position in bytes; may be NULL.
  *
- * Returns  0; STELE_ETOOBIG; STELE_ENOSPC (no segment could be prepared);
+ * Returns  0; STELE_ETOOBIG; STELE_ENOSPC (no segment could be prepared; STELE_EACCES, STELE_ENOMEM or
+ *          STELE_EIO when something else than space was missing for it);
  *          STELE_EFAILED (an earlier sync failed: close, reopen, append again);
  *          STELE_EACCES (a read-only handle).
  * Owns     nothing: the payload is copied into the log.
@@ -132,7 +133,8 @@ struct stele_slot {
 };
 
 /* Reserve a slot of `len` payload bytes. Every slot must be published or abandoned: the durable
- * point cannot pass an open one, and syncs beyond it wait.
+ * point cannot pass an open one, syncs beyond it wait, and so do appends once 16 segments stand
+ * behind it. stele_close() abandons what is still open.
  * Returns, Threads  as stele_append(). Owns: the caller, until publish or abandon. */
 STELE_API int stele_reserve(struct stele *log, unsigned type, size_t len, struct stele_slot *slot);
 

@@ -42,9 +42,9 @@ static int map_segment(struct stele *log, const struct stele__found *found, stru
 }
 
 /* What no mark covers was published before now: the only time known not to be too early. */
-static void settle_times(struct stele__open_segment *open)
+static void settle_times(struct stele__open_segment *open, uint64_t end_time_ns)
 {
-    uint64_t now = stele__max_u64(stele__clock_realtime_ns(), open->last_time_ns);
+    uint64_t now = stele__max_u64(stele__max_u64(stele__clock_realtime_ns(), open->last_time_ns), end_time_ns);
     for (uint64_t i = 0; i < open->index_entries; i++)
         if (open->index[i].time_ns == 0)
             open->index[i].time_ns = now;
@@ -54,9 +54,9 @@ static void settle_times(struct stele__open_segment *open)
 }
 
 /* Facts of the walk, and the index, which changes hands. */
-static void take_facts(struct stele__seg *seg, struct stele__open_segment *open)
+static void take_facts(struct stele__seg *seg, struct stele__open_segment *open, uint64_t end_time_ns)
 {
-    settle_times(open);
+    settle_times(open, end_time_ns);
     seg->chain_start = open->chain_start;
     seg->chain_end = open->chain_end;
     seg->first_record = open->first_record;
@@ -96,7 +96,7 @@ int stele__adopt_full(struct stele *log, const struct stele__found *found, const
     int rc = map_segment(log, found, &seg);
     if (rc != 0)
         return rc;
-    take_facts(&seg, open);
+    take_facts(&seg, open, facts->end_time_ns);
     uint64_t from = unvouched_from(log, &seg, facts, log->data_bytes);
     rc = persist_again(log, &seg.map, STELE__HEADER_BYTES + from, STELE__HEADER_BYTES + log->data_bytes);
     rc = rc == 0 ? stele__seal(log, &seg) : fail_persist(log, &seg, rc);
@@ -119,7 +119,7 @@ static int cut(struct stele *log, const struct stele__found *found, const struct
     int rc = map_segment(log, found, seg);
     if (rc != 0)
         return rc;
-    take_facts(seg, open);
+    take_facts(seg, open, facts->end_time_ns);
     uint64_t end = facts->end - stele__base_of(log, seg->sequence);
     uint64_t from = unvouched_from(log, seg, facts, end);
     rc = persist_again(log, &seg->map, STELE__HEADER_BYTES + from, STELE__HEADER_BYTES + end);

@@ -3,6 +3,9 @@
  * prepared segments last (tests/api/test_seccomp.c kills the thread otherwise). */
 #include "core/mark.h"
 #include "core/tail.h"
+#include "format/fill.h"
+
+#define SUM_AHEAD_MIN 32u
 
 size_t stele_record_max(const struct stele *log)
 {
@@ -19,12 +22,43 @@ static inline void fill_and_publish(struct stele *log, stele_lsn lsn, uint8_t wi
 {
     const struct stele__seg *seg = stele__segtab_at(log, lsn);
     uint8_t *at = stele__seg_address(log, seg, lsn);
-    __builtin_prefetch(at + STELE__PREFETCH_AHEAD, 1);
+    stele__tail_prefetch(at, stele__record_bytes(len));
     /* Relaxed: any older durable point is still true testimony. */
     stele_lsn durable = atomic_load_explicit(&log->durable, memory_order_relaxed);
     uint64_t word = stele__word_pack((uint32_t)len, wire, log->epoch);
     word = stele__record_fill(at, word, stele__record_seed(seg->salt, lsn), stele__dback(lsn, durable), data, len);
     stele__tail_publish(at, word);
+}
+
+/* Small enough to be filled inline, large enough for a sum taken ahead to pay. */
+static inline bool sum_ahead(const struct stele *log, size_t len)
+{
+    return !log->single && len >= SUM_AHEAD_MIN;
+}
+
+/* stele_append() of a small record with the crc32 instruction. Behind an atomic addition nothing of a record can start
+ * before the addition is done, and the next one waits until the record is stored: what does not need the place comes
+ * first. */
+STELE__CRC_TARGET static int append_small(struct stele *log, const uint8_t *data, size_t len, stele_lsn *out_lsn)
+{
+    const bool ahead = sum_ahead(log, len);
+    const uint64_t sum = ahead ? stele__fill_sum(data, len) : 0;
+    stele_lsn lsn;
+    int rc = stele__tail_reserve(log, stele__record_bytes(len), &lsn);
+    if (STELE__UNLIKELY(rc != 0))
+        return rc;
+    const struct stele__seg *seg = stele__segtab_at(log, lsn);
+    uint8_t *at = stele__seg_address(log, seg, lsn);
+    stele__tail_prefetch(at, stele__record_bytes(len));
+    uint32_t seed = stele__record_seed(seg->salt, lsn);
+    uint32_t dback = stele__dback(lsn, atomic_load_explicit(&log->durable, memory_order_relaxed));
+    uint64_t word = stele__word_pack((uint32_t)len, STELE__WIRE_DATA, log->epoch);
+    word = ahead ? stele__fill_summed(at, word, seed, dback, data, len, sum)
+                 : stele__fill_small(at, word, seed, dback, data, len);
+    stele__tail_publish(at, word);
+    if (out_lsn != NULL)
+        *out_lsn = lsn;
+    return 0;
 }
 
 int stele_append(struct stele *log, const void *data, size_t len, stele_lsn *out_lsn)
@@ -33,6 +67,8 @@ int stele_append(struct stele *log, const void *data, size_t len, stele_lsn *out
         return too_big(log, len);
     if (STELE__UNLIKELY(atomic_load_explicit(&log->pending.wanted, memory_order_relaxed)))
         stele__mark_write_pending(log);
+    if (STELE__LIKELY(len <= STELE__FUSED_MAX && stele__crc32c_has_hw()))
+        return append_small(log, data, len, out_lsn);
     stele_lsn lsn;
     int rc = stele__tail_reserve(log, stele__record_bytes(len), &lsn);
     if (STELE__UNLIKELY(rc != 0))
@@ -73,6 +109,7 @@ int stele_appendv(struct stele *log, unsigned type, const struct iovec *iov, int
     } else {
         const struct stele__seg *seg = stele__segtab_at(log, lsn);
         uint8_t *at = stele__seg_address(log, seg, lsn);
+        stele__tail_prefetch(at, stele__record_bytes((uint64_t)len));
         stele_lsn durable = atomic_load_explicit(&log->durable, memory_order_relaxed);
         stele__record_gather(at, iov, iovcnt);
         uint64_t word = stele__word_pack((uint32_t)len, stele__wire_of_type(type), log->epoch);

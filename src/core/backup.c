@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/backup.c: copy a log, live or not, up to its durable point. Invariant: everything copied lies below a point
- * that was durable before the first byte was read, and is never written again, so that no lock is needed but the
- * pin that holds off trims. The control file comes last: a copy without one is unfinished, and says so. */
+/* core/backup.c: copy a log, live or not, up to its durable point. Invariant: everything copied lies below
+ * a point that was durable before the first byte was read, and is never written again, so that no lock is
+ * needed but the pin that holds off trims. The control file comes last: a copy without one is unfinished,
+ * and says so. */
 #include "base/error.h"
 #include "core/copy.h"
 #include "core/look.h"
@@ -34,9 +35,10 @@ static int fail_dest(const struct backup *b, const char *name, int err)
     return stele__fail_errno(-err, "%s/%s: cannot write the copy", b->dest, name);
 }
 
-/* Index and footer, if they are whole right now. A segment that is being sealed, or whose footer is damaged, is
- * copied without: it is full, and a reader walks it instead. */
-static int copy_seal(const struct backup *b, const char *name, const struct stele__header *header, int from, int to)
+/* Index and footer, if they are whole right now. A segment that is being sealed, or whose footer is
+ * damaged, is copied without: it is full, and a reader walks it instead. */
+static int copy_seal(const struct backup *b, const char *name, const struct stele__header *header, int from,
+                     int to)
 {
     const uint64_t data_bytes = UINT64_C(1) << header->data_log2;
     const uint64_t offset = stele__index_offset(data_bytes);
@@ -69,7 +71,8 @@ static int copy_records(const struct backup *b, const char *name, int from, int 
     if (rc != 0)
         return fail_source(b, name, rc);
     if (!stele__copy_header(page, &header))
-        return stele__fail(STELE_ECORRUPT, "%s/%s: offset 0: the header cannot be read any more", b->look.path, name);
+        return stele__fail(STELE_ECORRUPT, "%s/%s: offset 0: the header cannot be read any more",
+                           b->look.path, name);
     const uint64_t data_bytes = UINT64_C(1) << header.data_log2;
     const uint64_t wanted = stele__min_u64(b->end > header.base ? b->end - header.base : 0, data_bytes);
     rc = stele__file_write(to, page, sizeof page, 0);
@@ -110,8 +113,8 @@ static int copy_file(const struct backup *b, const struct stele__found *found)
     return rc;
 }
 
-/* What belongs to the log before `end`, quarantined segments included: without them there would be a hole that
- * nobody owns up to. Of a segment that begins exactly there, the header: it carries the metadata. */
+/* What belongs to the log before `end`, quarantined segments included: without them there would be a hole
+ * that nobody owns up to. Of a segment that begins exactly there, the header: it carries the metadata. */
 static bool is_wanted(struct backup *b, const struct stele__found *found)
 {
     if (found->sequence < b->look.examined.first_sequence || found->base > b->end)
@@ -134,14 +137,15 @@ static int copy_all(struct backup *b)
     if (err == 0) {
         struct stele__control control = scan->control;
         control.durable = b->end;
+        control.flags &= (uint8_t)~STELE__CONTROL_UNSYNCED; /* the copy is */
         control.incarnation = b->look.examined.max_incarnation;
         err = stele__copy_control(b->destfd, &control, stele__copy_control_mode(b->look.dirfd));
     }
     return err == 0 ? 0 : fail_dest(b, STELE__CONTROL_NAME, err);
 }
 
-/* Reads every byte back: damage that was copied faithfully, or that a bad disk made, is found while the source is
- * still there. */
+/* Reads every byte back: damage that was copied faithfully, or that a bad disk made, is found while the
+ * source is still there. */
 static int check_copy(const struct backup *b)
 {
     struct stele__look look;
@@ -149,9 +153,10 @@ static int check_copy(const struct backup *b)
     if (rc == 0)
         rc = stele__look_run(&look, true, 1);
     if (rc == 0 && (look.examined.verdict != STELE_CLEAN || look.examined.end != b->end))
-        rc = stele__fail(STELE_ECORRUPT,
-                         "%s: the copy is not sound, so the log is not (see 'stele verify'); the copy was removed: %s",
-                         b->look.path, look.examined.worst);
+        rc = stele__fail(
+            STELE_ECORRUPT,
+            "%s: the copy is not sound, so the log is not (see 'stele verify'); the copy was removed: %s",
+            b->look.path, look.examined.worst);
     stele__look_close(&look);
     return rc;
 }
@@ -209,8 +214,9 @@ static int run(struct backup *b)
         return rc;
     const struct stele__examined *facts = &b->look.examined;
     if (facts->verdict == STELE_CORRUPT)
-        return stele__fail(STELE_ECORRUPT, "%s; a damaged log is not copied: look with 'stele verify', mend with "
-                                           "'stele repair'",
+        return stele__fail(STELE_ECORRUPT,
+                           "%s; a damaged log is not copied: look with 'stele verify', mend with "
+                           "'stele repair'",
                            facts->worst);
     /* Without a writer everything valid counts: it is what the next writer would go on from. */
     b->end = b->look.live ? facts->vouched : facts->end;

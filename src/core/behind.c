@@ -75,6 +75,12 @@ static int look_in_place(struct stele__exam *exam)
 
 #define WILL_BE_MADE "; it holds no record and will be made anew"
 
+/* By its sequence: the base in a name may be wrong. */
+static stele_lsn first_lsn(const struct stele__exam *exam, const struct stele__found *found)
+{
+    return found->sequence << exam->scan->data_log2;
+}
+
 /* A segment that cannot be read by its header or name: does it matter? Not when it is an untouched spare. */
 static int look_at_unreadable(struct stele__exam *exam, const struct stele__found *found)
 {
@@ -95,15 +101,18 @@ static int look_at_unreadable(struct stele__exam *exam, const struct stele__foun
     } else if (found->header == STELE__DECODE_OK) {
         kind = "foreign-log";
         detail = "the segment belongs to another log, or to one of another segment size";
-    } else {
+    }
+    if (found->io_error == 0) {
         int rc = stele__exam_load(exam, found);
         if (rc != 0)
             return rc;
         content = !stele__is_zero(exam->image, exam->data_bytes);
+        /* Cut short where the log goes on: what it held cannot be asked any more. */
+        content |= first_lsn(exam, found) == exam->out->end && found->file_bytes < STELE__HEADER_BYTES + exam->data_bytes;
     }
     exam->out->facts.unreadable |= content;
-    if (content || found->base > exam->out->end) /* T's own: whether it matters is known when all is seen */
-        stele__report(exam, found, offset, found->base, !content, kind, "%s%s", detail, content ? "" : WILL_BE_MADE);
+    if (content || first_lsn(exam, found) > exam->out->end) /* T's own: whether it matters is known when all is seen */
+        stele__report(exam, found, offset, first_lsn(exam, found), !content, kind, "%s%s", detail, content ? "" : WILL_BE_MADE);
     return 0;
 }
 
@@ -132,6 +141,8 @@ static int look_at_later(struct stele__exam *exam, struct stele__found *found, b
     if (!found->size_right && after.residue_end != 0) {
         out->facts.unreadable = true;
         stele__report(exam, found, found->file_bytes, found->base, false, "size", "the file has the wrong size");
+    } else if (!found->size_right) {
+        stele__report(exam, found, found->file_bytes, found->base, true, "size", "the file has the wrong size" WILL_BE_MADE);
     }
     return 0;
 }
@@ -161,6 +172,9 @@ static void report_end(struct stele__exam *exam, uint64_t sequence, bool missing
         return;
     }
     const struct stele__found *found = stele__scan_find(exam->scan, sequence);
+    if (found == NULL && out->facts.residue && out->first_torn != UINT64_MAX)
+        stele__report_missing(exam, out->first_torn, false, "torn",
+                              "the end of an unfinished write, never acknowledged, in a segment behind the end of the log");
     if (found == NULL)
         return;
     if (!stele__found_readable(found)) {
@@ -201,8 +215,10 @@ int stele__look_behind(struct stele__exam *exam, uint64_t sequence)
         rc = look_at_later(exam, here, false);
     for (size_t i = 0; rc == 0 && i < scan->count; i++) {
         struct stele__found *found = &scan->found[i];
-        bool twin = stele__scan_find(scan, found->sequence) != found;
-        if (found->sequence > sequence && !found->broken && !twin)
+        if (found->sequence <= sequence || found->broken)
+            continue;
+        struct stele__found *best = stele__scan_find(scan, found->sequence);
+        if (best == found || !stele__found_readable(best))
             rc = look_at_later(exam, found, missing);
     }
     out->facts.vouched = out->vouched > out->end;

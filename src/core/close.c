@@ -4,6 +4,25 @@
 #include "core/control.h"
 #include "core/helper.h"
 #include "core/open.h"
+#include "core/tail.h"
+
+/* A slot nobody published or abandoned, at the frontier: nobody can any more, and what stands behind it shall not be lost.
+ * False: there is none. */
+static bool abandon_open_slot(struct stele *log)
+{
+    stele_lsn at = log->commit.frontier;
+    if (at >= stele__min_u64(atomic_load(&log->tail), atomic_load(&log->ready)))
+        return false;
+    const uint8_t *slot = stele__seg_address(log, stele__segtab_at(log, at), at);
+    uint64_t word = atomic_load((const _Atomic uint64_t *)(const void *)slot);
+    uint64_t bytes = stele__record_bytes(stele__word_len(word));
+    if (stele__word_wire(word) != STELE__WIRE_RESERVED || !stele__tail_in_one_segment(log, at, bytes))
+        return false;
+    stele__tail_pad(log, at, at + bytes);
+    stele__log(&log->logger, STELE_LOG_WARN, "%s: closed with an open slot at lsn %llu: abandoned", log->path,
+               (unsigned long long)at);
+    return true;
+}
 
 static int finish(struct stele *log)
 {
@@ -12,18 +31,22 @@ static int finish(struct stele *log)
     if (!stele__commit_lead(log))
         return stele__fail(STELE_EINVAL, "%s: closed while a sync was running", log->path);
     stele_lsn tail = atomic_load(&log->tail);
-    int rc = stele__commit_round(log, tail);
+    int rc;
+    do {
+        rc = stele__commit_round(log, tail);
+    } while (rc == 0 && abandon_open_slot(log));
     if (rc == 0)
         rc = stele__commit_vouch(log);
     bool all = atomic_load(&log->durable) >= stele__min_u64(tail, atomic_load(&log->ready));
     stele__commit_resign(log);
-    if (rc == 0 && !all)
-        stele__log(&log->logger, STELE_LOG_WARN, "%s: closed with an open slot at lsn %llu: what follows it is lost",
-                   log->path, (unsigned long long)atomic_load(&log->durable));
     if (rc == 0)
         rc = stele__helper_seal(log);
     if (rc == 0)
         rc = stele__control_advance(log);
+    if (rc == 0 && !all)
+        rc = stele__fail(STELE_EFAILED,
+                         "%s: closed while an append was at work at lsn %llu: what was published behind it is lost", log->path,
+                         (unsigned long long)atomic_load(&log->durable));
     return rc;
 }
 
@@ -48,7 +71,7 @@ int stele_close(struct stele *log)
         rc = finish(log);
         drop_recycled(log);
         atomic_store(&log->live_page->media_class, 0);
-        atomic_fetch_add(&log->live_page->commits, 1);
+        stele__control_bump(log);
     }
     stele__log_free(log);
     return rc;

@@ -3,6 +3,7 @@
  * only then advance the durable point: advanced early, an acknowledged record could be lost. */
 #include "core/commit.h"
 
+#include "core/control.h"
 #include "core/mark.h"
 #include "core/tail.h"
 #include "format/chain.h"
@@ -42,15 +43,6 @@ void stele__commit_signal(struct stele *log)
     int fd = atomic_load_explicit(&log->eventfd, memory_order_acquire);
     if (fd >= 0)
         stele__event_signal(fd);
-}
-
-/* Tell other processes. Same Dekker pair as [P5], over the control file. */
-static void publish_live(struct stele *log, stele_lsn durable)
-{
-    atomic_store(&log->live_page->durable, durable);
-    atomic_fetch_add(&log->live_page->commits, 1);
-    if (atomic_load(&log->waiters->count) != 0)
-        stele__futex_wake(&log->live_page->commits, INT_MAX, true);
 }
 
 /* A time that is not before the publication of anything folded so far: searches by time may then skip all of it. */
@@ -107,8 +99,6 @@ static void fold_one(struct stele *log, struct stele__seg *seg, uint64_t word, u
     commit->vouched = stele__max_u64(commit->vouched, stele__record_vouches(&record));
     commit->chain = stele__chain_fold(commit->chain, at, fill);
     commit->record_number += stele__wire_is_data(wire) ? 1 : 0;
-    if (wire == STELE__WIRE_MARK)
-        commit->last_mark = commit->frontier;
     commit->frontier += bytes;
     if (stele__wire_is_data(wire))
         commit->data_end = commit->frontier;
@@ -160,6 +150,13 @@ static int persist(struct stele *log, stele_lsn from, stele_lsn to)
     return 0;
 }
 
+/* Not while the last one is still in front of the frontier: behind an open slot rounds go on, and marks must not. */
+static bool mark_is_due(const struct stele *log)
+{
+    const struct stele__commit *commit = &log->commit;
+    return commit->frontier > commit->last_mark && commit->frontier - commit->last_mark >= log->mark_bytes;
+}
+
 int stele__commit_round(struct stele *log, stele_lsn limit)
 {
     struct stele__commit *commit = &log->commit;
@@ -169,7 +166,7 @@ int stele__commit_round(struct stele *log, stele_lsn limit)
     limit = stele__min_u64(limit, atomic_load_explicit(&log->ready, memory_order_acquire)); /* [P3] */
     stele_lsn from = atomic_load_explicit(&log->durable, memory_order_relaxed);
     int rc = fold(log, limit);
-    if (rc == 0 && commit->frontier - commit->last_mark >= log->mark_bytes && stele__mark_append(log))
+    if (rc == 0 && mark_is_due(log) && stele__mark_append(log))
         rc = fold(log, stele__max_u64(limit, commit->frontier + stele__record_bytes(STELE__MARK_BYTES))); /* it fits */
     if (rc != 0 || commit->frontier == from)
         return rc;
@@ -179,7 +176,8 @@ int stele__commit_round(struct stele *log, stele_lsn limit)
     /* [P6] RELEASE pairs with ACQUIRE in stele_durable(): who sees the new point may act on everything below it. SEQ_CST
      * for [P5]. Never before persist() returned. */
     atomic_store(&log->durable, commit->frontier);
-    publish_live(log, commit->frontier);
+    atomic_store(&log->live_page->durable, commit->frontier);
+    stele__control_bump(log);
     stele__commit_signal(log);
     return 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/control.h"
 
+#include "core/owner.h"
 #include "os/file.h"
 #include "os/futex.h"
+#include "os/lock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -33,6 +35,18 @@ int stele__control_write(struct stele *log)
     return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot make it durable", log->path);
 }
 
+/* The lock file can be deleted by somebody who takes it for stale, and then another writer finds a new one unlocked. This file
+ * cannot: without it there is no log. */
+static int lock_control(struct stele *log)
+{
+    int rc = stele__lock_exclusive(log->control_map.fd, STELE__LOCK_WRITER, 1);
+    if (rc == -EAGAIN || rc == -EACCES)
+        return stele__fail(STELE_ELOCKED,
+                           "%s: locked for writing by another process, whose lock file was deleted; end that process",
+                           log->path);
+    return rc == 0 ? 0 : stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot lock it", log->path);
+}
+
 int stele__control_create(struct stele *log)
 {
     const struct stele__media_ops *ops = log->media.ops;
@@ -50,7 +64,7 @@ int stele__control_create(struct stele *log)
         rc = ops->sync_dir(&log->media, log->dirfd);
     if (rc != 0)
         return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot create it", log->path);
-    return 0;
+    return lock_control(log);
 }
 
 int stele__control_open(struct stele *log)
@@ -60,7 +74,7 @@ int stele__control_open(struct stele *log)
     if (rc != 0)
         return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot map it", log->path);
     map_words(log);
-    return 0;
+    return lock_control(log);
 }
 
 int stele__control_advance(struct stele *log)
@@ -79,18 +93,25 @@ int stele__control_advance(struct stele *log)
     return rc;
 }
 
-void stele__control_announce(struct stele *log, stele_lsn tail)
+void stele__control_bump(struct stele *log)
+{
+    /* SEQ_CST, both: the Dekker pair [P5], over the control file. A reader killed in its sleep leaves a count behind: one
+     * call too many from then on. */
+    atomic_fetch_add(&log->live_page->commits, 1);
+    if (atomic_load(&log->waiters->count) != 0)
+        stele__futex_wake(&log->live_page->commits, INT_MAX, true);
+}
+
+void stele__control_announce(struct stele *log, stele_lsn cut)
 {
     struct stele__live *live = log->live_page;
     atomic_store(&live->media_class, (uint32_t)log->media.class_);
     atomic_store(&live->durable, atomic_load(&log->durable));
     atomic_store(&live->first, stele__base_of(log, log->control.first_sequence));
-    atomic_store(&live->tail_at_open, tail);
+    atomic_store(&live->tail_at_open, cut);
     /* Last: a reader that sees the new opening sees its words. */
     atomic_fetch_add(&live->opens, 1);
-    atomic_fetch_add(&live->commits, 1);
-    if (atomic_load(&log->waiters->count) != 0) /* a reader killed in its sleep leaves a count: one call too many */
-        stele__futex_wake(&live->commits, INT_MAX, true);
+    stele__control_bump(log);
 }
 
 int stele__control_read(int dirfd, struct stele__control *out, enum stele__decode *result, uint32_t *copies)

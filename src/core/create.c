@@ -4,6 +4,7 @@
 #include "core/control.h"
 #include "core/open.h"
 #include "core/prepare.h"
+#include "format/chain.h"
 #include "os/clock.h"
 #include "os/file.h"
 
@@ -28,7 +29,7 @@ static void describe(struct stele *log, uint64_t segment_bytes)
     log->epoch = 1;
     log->control = (struct stele__control){.created_ns = log->created_ns, .data_log2 = log->data_log2, .block = 1};
     memcpy(log->control.uuid, log->uuid, sizeof log->uuid);
-    log->control.first_chain = stele__load64(log->uuid); /* format/chain.h: the origin */
+    log->control.first_chain = stele__chain_origin(log->uuid);
     log->control.flags = log->media.class_ == STELE__MEDIA_NONE ? STELE__CONTROL_UNSYNCED : 0;
     log->commit.chain = log->control.first_chain;
 }
@@ -45,6 +46,10 @@ int stele__create(struct stele *log, const struct stele_options *options)
         rc = stele__prepare_next(log);
     if (rc != 0) {
         char text[STELE__ERROR_MAX];
+        if (atomic_load(&log->failed) != 0) { /* a flush failed: there is no log yet that could be called failed */
+            rc = atomic_load(&log->failed);
+            stele__fail(rc, "%s", log->failure);
+        }
         snprintf(text, sizeof text, "%s", stele_last_error());
         stele__create_undo(log);
         return stele__fail(rc, "%s", text);

@@ -14,7 +14,6 @@ int stele_cursor_open(struct stele *log, unsigned flags, enum stele_from from, u
         return stele__fail(STELE_ENOMEM, "%s: no memory for a cursor", log->path);
     cursor->log = log;
     cursor->durable_only = (flags & STELE_DURABLE_ONLY) != 0;
-    cursor->opens = log->read_only ? log->seen_opens : 0;
     int rc = stele__pin_open(log, &cursor->pin);
     if (rc != 0) {
         free(cursor);
@@ -79,7 +78,7 @@ static int look_for_rewind(struct stele_cursor *cursor)
     uint64_t opens = atomic_load_explicit(&log->live_page->opens, memory_order_acquire);
     if (STELE__LIKELY(opens == cursor->opens) || cursor->durable_only)
         return 0;
-    stele_lsn tail = atomic_load_explicit(&log->live_page->tail_at_open, memory_order_acquire);
+    stele_lsn tail = stele__reader_lsn(&log->live_page->tail_at_open);
     const stele_lsn was = cursor->lsn;
     stele_lsn now = stele__min_u64(was, tail);
     if (opens != cursor->opens + 1)
@@ -102,6 +101,14 @@ static bool within_view(const struct stele_cursor *cursor, stele_lsn durable)
     return !cursor->durable_only && (!log->read_only || stele__reader_live(log) || cursor->lsn < log->end);
 }
 
+/* Where the examination found corruption: also when no number vouches for what should stand here (a segment that cannot be
+ * read, a mark that denies what is before it), the end of what is shown is not the end of the log. */
+static bool at_damage(const struct stele_cursor *cursor)
+{
+    const struct stele *log = cursor->log;
+    return STELE__UNLIKELY(log->damaged) && cursor->lsn == log->end && !stele__reader_live(log);
+}
+
 int stele__cursor_find(struct stele_cursor *cursor, struct stele__record *record)
 {
     struct stele *log = cursor->log;
@@ -113,6 +120,8 @@ int stele__cursor_find(struct stele_cursor *cursor, struct stele__record *record
     for (;;) {
         /* Before the look at the record: a durable point beyond it means that it must be there. */
         stele_lsn durable = stele_durable(log);
+        if (at_damage(cursor))
+            return stele__fail(STELE_ECORRUPT, "%s; see 'stele verify %s'", log->failure, log->path);
         if (!within_view(cursor, durable))
             return 0;
         uint64_t sequence = stele__sequence_of(log, cursor->lsn);
@@ -153,10 +162,15 @@ int stele_cursor_next(struct stele_cursor *cursor, struct stele_record *out)
 int stele_cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64_t value)
 {
     stele_lsn was = cursor->lsn;
+    stele__pin_anchor(&cursor->pin); /* a seek that fails must find its segment again */
     int rc = stele__cursor_seek(cursor, from, value);
-    if (rc != 0)
-        cursor->lsn = was;
-    else
+    if (rc == 0) {
         cursor->pending = 0;
+    } else {
+        cursor->lsn = was;
+        if (cursor->pin.anchored)
+            (void)stele__pin_move(&cursor->pin, cursor->pin.anchor);
+    }
+    stele__pin_raise(&cursor->pin);
     return rc;
 }

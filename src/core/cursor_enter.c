@@ -7,13 +7,6 @@
 
 #include <errno.h>
 
-static bool file_exists(const struct stele *log, const char *name)
-{
-    int fd = stele__file_open(log->dirfd, name, false);
-    stele__file_close(fd);
-    return fd >= 0;
-}
-
 static int fail_segment(const struct stele *log, int code, const char *name, const char *what)
 {
     return stele__fail(code, "%s/%s: offset 0: %s; see 'stele verify %s'", log->path, name, what, log->path);
@@ -29,12 +22,14 @@ static int explain_absence(struct stele_cursor *cursor, uint64_t sequence, const
                            (unsigned long long)base, (unsigned long long)stele_first(log));
     char broken[STELE__NAME_MAX];
     stele__name_broken(broken, sequence, base);
-    if (file_exists(log, broken))
+    if (stele__file_exists(log->dirfd, broken))
         return stele__fail(STELE_EGAP, "%s/%s: the records from lsn %llu to %llu were quarantined by a repair", log->path,
                            broken, (unsigned long long)base, (unsigned long long)stele__base_of(log, sequence + 1));
-    if (stele_durable(log) > base)
-        return fail_segment(log, STELE_ECORRUPT, name, "the segment is missing, although records in it had been durable");
-    return 0;
+    if (stele_durable(log) <= base)
+        return 0;
+    if (stele__file_exists(log->dirfd, name)) /* prepared, and written to, since we looked */
+        return stele__cursor_enter(cursor, sequence);
+    return fail_segment(log, STELE_ECORRUPT, name, "the segment is missing, although records in it had been durable");
 }
 
 static int check_header(struct stele *log, const struct stele__view *view, uint64_t sequence, const char *name,
@@ -61,9 +56,8 @@ static void adopt(struct stele_cursor *cursor, struct stele__view *view, const s
                                         .base = header->base,
                                         .salt = header->salt,
                                         .record_max = log->record_max};
-    cursor->sealed = stele__footer_decode(view->base + stele__footer_offset(log->data_bytes), &cursor->footer, &copies) ==
-                         STELE__DECODE_OK &&
-                     stele__footer_fits(&cursor->footer, header);
+    cursor->sealed = stele__footer_find(view->base + stele__footer_offset(log->data_bytes), header, &cursor->footer,
+                                        &copies);
 }
 
 int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)

@@ -5,10 +5,23 @@
 
 #include "format/chain.h"
 #include "format/walk.h"
+#include "os/clock.h"
 
 static int fail_beyond(const struct stele *log, stele_lsn lsn)
 {
     return stele__fail(STELE_EINVAL, "%s: lsn %llu lies beyond the end of the log", log->path, (unsigned long long)lsn);
+}
+
+/* A hash proves that the entries are those written, not that they were right. */
+static bool entries_possible(const struct stele_cursor *cursor, const struct stele__index_entry *index, uint64_t entries)
+{
+    const uint64_t first = cursor->footer.first_record;
+    for (uint64_t i = 0; i < entries; i++)
+        if (index[i].lsn % 8 != 0 || index[i].lsn < cursor->area.base || index[i].lsn >= cursor->footer.end ||
+            (i > 0 && index[i].lsn <= index[i - 1].lsn) || index[i].record_number < first ||
+            index[i].record_number - first > cursor->footer.records)
+            return false;
+    return true;
 }
 
 /* The index of the entered segment when it is sealed and its index is sound: entries, else 0. */
@@ -21,7 +34,7 @@ static uint64_t sound_index(const struct stele_cursor *cursor, const struct stel
     if (stele__hash64(at, (size_t)(entries * STELE__INDEX_ENTRY)) != cursor->footer.index_hash)
         return 0;
     *out = (const struct stele__index_entry *)(const void *)at;
-    return entries;
+    return entries_possible(cursor, *out, entries) ? entries : 0;
 }
 
 /* Walk the entered segment from `at` to the first record at or behind `lsn`, or to where records end. */
@@ -32,6 +45,14 @@ static stele_lsn walk_to(const struct stele_cursor *cursor, stele_lsn at, stele_
     while (at < lsn && at < end && stele__record_check(&cursor->area, at, &record) == STELE__RECORD_OK)
         at += record.bytes;
     return at;
+}
+
+/* Does the segment before `lsn`, where the next one would begin, hold records right up to it? */
+static bool ends_segment(struct stele_cursor *cursor, stele_lsn lsn)
+{
+    const struct stele *log = cursor->log;
+    return lsn % log->data_bytes == 0 && lsn > 0 && stele__cursor_enter(cursor, stele__sequence_of(log, lsn - 1)) == 1 &&
+           walk_to(cursor, cursor->area.base, lsn) == lsn;
 }
 
 static int seek_lsn(struct stele_cursor *cursor, stele_lsn lsn)
@@ -47,6 +68,10 @@ static int seek_lsn(struct stele_cursor *cursor, stele_lsn lsn)
     int rc = stele__cursor_enter(cursor, stele__sequence_of(log, lsn));
     if (rc == STELE_EGAP || (rc == 0 && lsn == stele_tail(log))) {
         cursor->lsn = lsn; /* told when it is read */
+        return 0;
+    }
+    if (rc == 0 && ends_segment(cursor, lsn)) {
+        cursor->lsn = lsn;
         return 0;
     }
     if (rc != 1)
@@ -83,14 +108,27 @@ static int seek_end(struct stele_cursor *cursor)
     return rc;
 }
 
+/* A trim was faster, or is under way: true when the beginning is to be looked up again. Beginning and locks change within
+ * one write to the control file; a writer that hangs in the middle of it is not waited for longer than this. */
+static bool look_again(const struct stele *log, int rc, stele_lsn first, unsigned *tries)
+{
+    enum { TRIES_MAX = 5000 };
+    const uint64_t nap_ns = 100 * 1000;
+    if (rc != STELE_ETRIMMED || ++*tries > TRIES_MAX)
+        return false;
+    if (stele_first(log) == first)
+        stele__clock_sleep_ns(nap_ns);
+    return true;
+}
+
 static int seek_begin(struct stele_cursor *cursor)
 {
     struct stele *log = cursor->log;
-    for (;;) {
+    for (unsigned tries = 0;;) {
         stele_lsn first = stele_first(log);
         int rc = stele__cursor_enter(cursor, stele__sequence_of(log, first));
-        if (rc == STELE_ETRIMMED && stele_first(log) != first)
-            continue; /* a trim was faster */
+        if (look_again(log, rc, first, &tries))
+            continue;
         cursor->lsn = first;
         return rc == 1 || rc == 0 || rc == STELE_EGAP ? 0 : rc;
     }
@@ -188,10 +226,10 @@ static void skip_time(struct stele_cursor *cursor, uint64_t time_ns)
 }
 
 /* Last segment whose beginning is known to be not later than `time_ns`: binary search over the sealed ones. */
-static int seek_time(struct stele_cursor *cursor, uint64_t time_ns)
+static int seek_time_from(struct stele_cursor *cursor, uint64_t time_ns, stele_lsn first)
 {
     struct stele *log = cursor->log;
-    uint64_t low = stele__sequence_of(log, stele_first(log)), high = last_sequence(log) + 1;
+    uint64_t low = stele__sequence_of(log, first), high = last_sequence(log) + 1;
     uint64_t best = low;
     bool past = false; /* `best` ended before time_ns: the one behind it */
     while (low < high) {
@@ -217,6 +255,16 @@ static int seek_time(struct stele_cursor *cursor, uint64_t time_ns)
     return rc == 1 ? 0 : rc;
 }
 
+static int seek_time(struct stele_cursor *cursor, uint64_t time_ns)
+{
+    for (unsigned tries = 0;;) {
+        stele_lsn first = stele_first(cursor->log);
+        int rc = seek_time_from(cursor, time_ns, first);
+        if (!look_again(cursor->log, rc, first, &tries))
+            return rc;
+    }
+}
+
 static int seek(struct stele_cursor *cursor, enum stele_from from, uint64_t value)
 {
     switch (from) {
@@ -231,6 +279,8 @@ static int seek(struct stele_cursor *cursor, enum stele_from from, uint64_t valu
 
 int stele__cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64_t value)
 {
+    /* What the position is taken from below is at least as new as this opening. */
+    cursor->opens = atomic_load_explicit(&cursor->log->live_page->opens, memory_order_acquire);
     int rc = seek(cursor, from, value);
     /* Where it will read, even when there is nothing yet: a trim must not overtake a cursor that waits. */
     return rc == 0 ? stele__pin_move(&cursor->pin, stele__sequence_of(cursor->log, cursor->lsn)) : rc;

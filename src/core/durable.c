@@ -24,7 +24,7 @@ stele_lsn stele_first(const struct stele *log)
 {
     if (log->read_only && !stele__reader_live(log))
         return stele__base_of(log, log->control.first_sequence);
-    return atomic_load_explicit(&log->live_page->first, memory_order_acquire);
+    return stele__reader_lsn(&log->live_page->first);
 }
 
 int stele_sync_begin(struct stele *log)

@@ -53,6 +53,7 @@ static void pass_sealed(struct stele__exam *exam, const struct stele__found *fou
     exam->chain = found->footer.chain_end;
     exam->record_number = found->footer.first_record + found->footer.records;
     exam->out->records += found->footer.records;
+    exam->out->end_time_ns = stele__max_u64(exam->out->end_time_ns, found->footer.last_time_ns);
     exam->out->vouched = stele__max_u64(exam->out->vouched, found->footer.end);
     exam->out->data_end = exam->out->end = found->footer.end;
 }
@@ -181,7 +182,7 @@ static bool examine_open(struct stele__exam *exam, const struct stele__found *fo
     finish_open(exam, &walk, open);
     if (!found->size_right) {
         exam->out->facts.unreadable = true;
-        stele__report(exam, found, found->file_bytes, walk.at, false, "size",
+        stele__report(exam, found, STELE__HEADER_BYTES + (walk.at - found->base), walk.at, false, "size",
                       "the file has %llu bytes, a segment of this log has %llu", (unsigned long long)found->file_bytes,
                       (unsigned long long)stele__segment_file_bytes(exam->data_bytes));
         return false;
@@ -263,7 +264,7 @@ static int find_end(struct stele__exam *exam, uint64_t *at)
         exam->out->end = sequence << scan->data_log2;
         exam->out->in_segment = false;
         if (found == NULL && stele__scan_is_broken(scan, sequence)) {
-            stele__report_missing(exam, sequence, true, "quarantined", "its records were given up by an earlier repair");
+            stele__report_missing(exam, sequence, true, "quarantined", "set aside by a repair; its records are out of the log");
             exam->chain_known = false;
             exam->out->end = (sequence + 1) << scan->data_log2; /* its LSNs stay used */
             continue;

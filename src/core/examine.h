@@ -39,6 +39,7 @@ struct stele__examined {
     uint64_t records;  /* valid data records in [first, T) */
     uint64_t end_record; /* data records of the log before T, trimmed ones included */
     uint64_t end_chain;
+    uint64_t end_time_ns; /* of the last seal before T */
     uint64_t bytes;    /* of log validated */
     uint64_t lost_records; /* valid data records behind T */
     stele_lsn next_valid;  /* the first of them (of any type), or STELE_LSN_NONE */

@@ -2,6 +2,7 @@
 /* core/failure.c: a log that failed stays failed. After a failed flush the kernel may call lost pages clean, so nothing
  * that follows could be believed: recovery is close, reopen, append again. */
 #include "core/commit.h"
+#include "core/control.h"
 #include "core/space.h"
 
 #include <stdio.h>
@@ -22,6 +23,8 @@ int stele__latch(struct stele *log, int code)
         stele__log(&log->logger, STELE_LOG_ERROR, "log failed: %s", log->failure);
         stele__commit_wake(log);
         stele__commit_signal(log);
+        if (log->live_page != NULL && log->waiters != NULL)
+            stele__control_bump(log);
     }
     return stele__fail_latched(log);
 }

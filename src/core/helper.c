@@ -79,9 +79,10 @@ static bool commit_full(struct stele *log)
 
 static bool serve_sync(struct stele *log)
 {
-    if (!atomic_load_explicit(&log->helper.sync_wanted, memory_order_acquire) || !stele__commit_lead(log))
+    if (!atomic_load_explicit(&log->helper.sync_wanted, memory_order_relaxed) || !stele__commit_lead(log))
         return false;
-    atomic_store_explicit(&log->helper.sync_wanted, false, memory_order_relaxed);
+    /* ACQUIRE pairs with the RELEASE in stele_sync_begin(): the tail read next covers what its caller appended. */
+    (void)atomic_exchange_explicit(&log->helper.sync_wanted, false, memory_order_acq_rel);
     stele_lsn tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     (void)stele__commit_round(log, tail);
     stele_lsn durable = atomic_load_explicit(&log->durable, memory_order_relaxed);
@@ -93,31 +94,31 @@ static bool serve_sync(struct stele *log)
 
 /* Nothing appended for a while and everything durable: let a mark vouch for the last burst, so that damage to it could be
  * told from a torn write. */
-static bool vouch_when_idle(struct stele *log, stele_lsn *last_tail, uint64_t *since_ns)
+static void vouch_when_idle(struct stele *log, stele_lsn *last_tail, uint64_t *since_ns)
 {
     stele_lsn tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     uint64_t now = stele__clock_monotonic_ns();
     if (tail != *last_tail) {
         *last_tail = tail;
         *since_ns = now;
-        return false;
+        return;
     }
-    if (now - *since_ns < log->idle_mark_ns || failed(log) ||
-        atomic_load_explicit(&log->durable, memory_order_relaxed) != tail)
-        return false;
-    if (log->single) { /* the tail is the appender's, so no mark: the control block vouches as well */
+    if (now - *since_ns < log->idle_mark_ns || failed(log))
+        return;
+    /* The tail is the single appender's, and behind records that are not durable a mark would not be either: the control
+     * block vouches as well. */
+    if (log->single || atomic_load_explicit(&log->durable, memory_order_relaxed) != tail) {
         (void)stele__control_advance(log);
-        return false;
+        return;
     }
     if (!stele__commit_lead(log))
-        return false;
+        return;
     bool due = stele__commit_unvouched(log);
     if (due)
         (void)stele__commit_vouch(log);
     stele__commit_resign(log);
-    if (due)
+    if (due) /* also when there was no room for a mark: the control block vouches as well */
         (void)stele__control_advance(log);
-    return due;
 }
 
 bool stele__helper_step(struct stele *log, bool woken)
@@ -156,9 +157,9 @@ static void *run(void *argument)
         stele_lsn tail = last_tail;
         bool did = stele__helper_step(log, word != seen);
         seen = word;
-        did |= vouch_when_idle(log, &last_tail, &since_ns);
+        vouch_when_idle(log, &last_tail, &since_ns);
         look_ns = did || tail != last_tail ? LOOK_MIN_NS : (look_ns < LOOK_MAX_NS / 2 ? look_ns * 2 : LOOK_MAX_NS);
-        bool again = atomic_load_explicit(&helper->sync_wanted, memory_order_relaxed);
+        bool again = atomic_load_explicit(&helper->sync_wanted, memory_order_relaxed) && !failed(log);
         (void)stele__futex_wait(&helper->word, word, again ? LOOK_MIN_NS : look_ns, false);
     }
     return NULL;

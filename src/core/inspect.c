@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/inspect.c: show the structure of a log's directory, or of one file. Quarantined segments are shown when
- * they are named themselves. */
+/* core/inspect.c: show the structure of a log's directory, or of one file. Quarantined segments are shown
+ * when they are named themselves. */
 #include "core/inspect.h"
 
 #include "base/error.h"
@@ -16,20 +16,22 @@ static int judge_header(const struct stele__inspection *in, enum stele__decode h
     if (header == STELE__DECODE_OK)
         return 0;
     if (header == STELE__DECODE_VERSION)
-        return stele__fail(STELE_EVERSION,
-                           "%s: %s: offset 8: another format version or an unknown feature; this library reads "
-                           "version %d",
-                           in->path, in->segment, STELE_FORMAT_VERSION);
+        return stele__fail(
+            STELE_EVERSION,
+            "%s: %s: offset 8: another format version or an unknown feature; this library reads "
+            "version %d",
+            in->path, in->segment, STELE_FORMAT_VERSION);
     if (header == STELE__DECODE_MAGIC && !named)
         return stele__fail(STELE_ENOTLOG, "%s: neither a log's directory nor a segment file", in->path);
-    return stele__fail(STELE_ECORRUPT, "%s: %s: offset 0: the header cannot be read: %s; see 'stele verify'", in->path,
-                       in->segment, stele__decode_name(header));
+    return stele__fail(STELE_ECORRUPT, "%s: %s: offset 0: the header cannot be read: %s; see 'stele verify'",
+                       in->path, in->segment, stele__decode_name(header));
 }
 
 static int inspect_file(const char *path, stele_item_fn *fn, void *ctx)
 {
     const char *slash = strrchr(path, '/');
-    struct stele__inspection in = {.fn = fn, .ctx = ctx, .path = path, .segment = slash != NULL ? slash + 1 : path};
+    struct stele__inspection in = {
+        .fn = fn, .ctx = ctx, .path = path, .segment = slash != NULL ? slash + 1 : path};
     in.fd = stele__file_open(AT_FDCWD, path, false);
     if (in.fd < 0)
         return stele__fail_errno(-in.fd, "%s: cannot open it", path);
@@ -39,14 +41,15 @@ static int inspect_file(const char *path, stele_item_fn *fn, void *ctx)
     uint64_t sequence;
     stele_lsn base;
     enum stele__name_kind kind = stele__name_parse(in.segment, &sequence, &base);
-    return rc != 0 ? rc : judge_header(&in, header, kind == STELE__NAME_SEGMENT || kind == STELE__NAME_BROKEN);
+    return rc != 0 ? rc
+                   : judge_header(&in, header, kind == STELE__NAME_SEGMENT || kind == STELE__NAME_BROKEN);
 }
 
 struct listing {
     struct place {
         uint64_t sequence;
         stele_lsn base;
-    } *places;
+    } * places;
     size_t count, capacity;
     bool control;
 };

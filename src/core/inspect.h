@@ -17,8 +17,8 @@ struct stele__inspection {
     struct stele__header header; /* of the segment being shown; zero when it cannot be read */
 };
 
-/* Show in->fd. *header: what decoding its header said; when that is not OK, an invalid item is all there is to
- * show. Returns 0, the callback's value, STELE_EIO or STELE_ENOMEM. */
+/* Show in->fd. *header: what decoding its header said; when that is not OK, an invalid item is all there
+ * is to show. Returns 0, the callback's value, STELE_EIO or STELE_ENOMEM. */
 int stele__inspect_segment(struct stele__inspection *in, enum stele__decode *header);
 
 /* Reading in->segment failed with -errno `err`: the message and code of it. */

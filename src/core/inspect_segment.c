@@ -22,7 +22,8 @@ static struct stele_item blank(const struct stele__inspection *in, enum stele_it
     return item;
 }
 
-static int show_invalid(const struct stele__inspection *in, uint64_t offset, stele_lsn lsn, const char *detail)
+static int show_invalid(const struct stele__inspection *in, uint64_t offset, stele_lsn lsn,
+                        const char *detail)
 {
     struct stele_item item = blank(in, STELE_ITEM_INVALID, offset);
     item.lsn = lsn;
@@ -43,7 +44,8 @@ static int show_header(const struct stele__inspection *in, uint32_t copies)
 
 static int show_record(const struct stele__inspection *in, const struct stele__record *record)
 {
-    struct stele_item item = blank(in, STELE_ITEM_RECORD, STELE__HEADER_BYTES + (record->lsn - in->header.base));
+    struct stele_item item =
+        blank(in, STELE_ITEM_RECORD, STELE__HEADER_BYTES + (record->lsn - in->header.base));
     struct stele__mark mark;
     item.lsn = record->lsn;
     item.len = record->len;
@@ -106,7 +108,8 @@ static int show_records(const struct stele__inspection *in, const struct stele__
             rc = show_reserved(in, area, lsn, &bytes);
             if (bytes > end - lsn)
                 return rc;
-        } else if (check == STELE__RECORD_IS_FREE && stele__is_zero(area->data + (lsn - area->base), end - lsn)) {
+        } else if (check == STELE__RECORD_IS_FREE &&
+                   stele__is_zero(area->data + (lsn - area->base), end - lsn)) {
             return 0;
         } else {
             return show_invalid(in, STELE__HEADER_BYTES + (lsn - area->base), lsn, stele__check_name(check));

@@ -55,7 +55,7 @@ struct stele__commit {
     stele_lsn frontier;     /* everything before it is published and folded */
     uint64_t chain;         /* at the frontier */
     uint64_t record_number; /* data records before the frontier */
-    stele_lsn last_mark;    /* where the last mark stands, or the start */
+    stele_lsn last_mark;    /* where the last mark was put (it may be in front of the frontier), or the start */
     stele_lsn data_end;     /* end of the last data record folded */
     stele_lsn vouched;      /* what the records folded testify to have been durable */
     uint64_t time_ns;       /* of the last index entry, mark or seal: never runs back */
@@ -111,7 +111,7 @@ struct stele {
     bool read_only;
     bool single;
     bool recycle;
-    bool live; /* reader: a writer was at work at open, or came since */
+    bool live; /* reader: a writer was at work at open (one that came since: core/reader.h) */
     uint32_t spares;
     uint32_t file_mode;
     int dirfd, lockfd;
@@ -151,11 +151,12 @@ struct stele {
     struct stele__map control_map; /* writer */
     struct stele__view control_view; /* reader */
     struct stele__view waiters_view; /* reader, opened writable when it first sleeps */
+    bool waiters_tried;
     struct stele__live *live_page;
     struct stele__waiters *waiters;
     uint64_t seen_opens; /* reader: live_page->opens when its facts were taken */
-    stele_lsn end; /* reader without a writer: where valid records end */
-    uint64_t end_records; /* and how many there are before it, trimmed ones included */
+    stele_lsn end; /* reader without a writer: where valid records end. Writer: where its opening cut the log */
+    bool damaged; /* reader without a writer: corruption begins at `end`, and `failure` says what */
 
     _Atomic int eventfd; /* -1 until asked for */
     _Atomic uint32_t handles; /* cursors and pins open */

@@ -11,10 +11,12 @@
 
 #include <errno.h>
 
-/* A look is done again when a writer opened the log, or a trim moved its front, in the middle. Somebody who
- * opens the log that often in a row is at work all the time; the last look is then as good as any. */
-#define TRIES_MAX 16
+/* A look is done again when a trim moved the front, or when it found something while a writer opened the log:
+ * that may be the writer's unfinished work. What is still found after so many is no accident of timing. */
+#define TRIES_MAX 64
+/* Trims and openings take milliseconds: waits grow by one from try to try, up to ten. */
 #define RETRY_NS (UINT64_C(1) * 1000 * 1000)
+#define RETRY_STEPS 10
 
 /* What other processes say at one moment. */
 struct words {
@@ -41,7 +43,7 @@ static int read_words(struct stele__look *look, struct words *out)
     if (err != 0)
         return err;
     if (look->lockfd >= 0 && !look->exclusive) {
-        int held = stele__lock_probe(look->lockfd, STELE__LOCK_WRITER, 1, NULL, NULL);
+        int held = stele__lock_probe(look->lockfd, STELE__LOCK_LIVE, 1, NULL, NULL);
         if (held < 0)
             return stele__fail_errno(-held, "%s/" STELE__LOCK_NAME ": cannot look for a writer", look->path);
         out->alive = held == 1;
@@ -96,7 +98,8 @@ static void drop(struct stele__look *look)
     look->done = false;
 }
 
-/* A file whose name does not fit the log although the right one is there: not part of the log, worth a word. */
+/* A file whose name does not fit the log although the right one is there: not part of the log, worth a
+ * word. */
 static void note_twins(struct stele__look *look)
 {
     for (size_t i = 0; i < look->scan.count; i++) {
@@ -105,13 +108,13 @@ static void note_twins(struct stele__look *look)
             continue;
         char name[STELE__NAME_MAX];
         stele__found_name(found, name);
-        stele__problems_note(&look->problems,
-                             &(struct stele_problem){.segment = name,
-                                                     .lsn = STELE_LSN_NONE,
-                                                     .kind = "name",
-                                                     .detail = "a second file of this sequence number, under a "
-                                                               "name that is wrong: no part of the log",
-                                                     .harmless = 1});
+        stele__problems_note(&look->problems, &(struct stele_problem){
+                                                  .segment = name,
+                                                  .lsn = STELE_LSN_NONE,
+                                                  .kind = "name",
+                                                  .detail = "a second file of this sequence number, under a "
+                                                            "name that is wrong: no part of the log",
+                                                  .harmless = 1});
     }
 }
 
@@ -135,9 +138,12 @@ static int look_once(struct stele__look *look, const struct words *words, bool f
     return rc;
 }
 
-static bool disturbed(const struct words *before, const struct words *after)
+/* Can what was found be believed? Nothing found is nothing misunderstood. */
+static bool settled(const struct stele__look *look, const struct words *before, const struct words *after)
 {
-    return before->opens != after->opens || (!before->alive && after->alive);
+    if (before->opens == after->opens && (before->alive || !after->alive))
+        return true;
+    return look->done && look->examined.verdict == STELE_CLEAN && look->problems.count == 0;
 }
 
 int stele__look_run(struct stele__look *look, bool full, uint32_t jobs)
@@ -149,18 +155,18 @@ int stele__look_run(struct stele__look *look, bool full, uint32_t jobs)
         drop(look);
         bool steady = pin_front(look);
         if (steady || last) {
-            /* The durable point before the listing: everything below it is in files that can be listed now. */
+            /* The durable point before the listing: everything below it is in files that can be listed
+             * now. */
             rc = read_words(look, &before);
             int found = rc == 0 ? look_once(look, &before, full, jobs) : 0;
             if (rc == 0)
                 rc = read_words(look, &after);
-            steady = rc == 0 && !disturbed(&before, &after);
+            steady = rc == 0 && settled(look, &before, &after);
             rc = rc != 0 ? rc : found;
         }
         if (steady || last)
             return rc;
-        /* Trims and openings take milliseconds. */
-        stele__clock_sleep_ns(RETRY_NS * (uint64_t)tries);
+        stele__clock_sleep_ns(RETRY_NS * (uint64_t)(tries < RETRY_STEPS ? tries : RETRY_STEPS));
     }
 }
 

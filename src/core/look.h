@@ -14,8 +14,8 @@ struct stele__look {
     int lockfd;     /* of the file "lock", -1 without one: holds the pin, or the writer lock when exclusive */
     bool exclusive; /* the caller holds the writer lock with lockfd: there is no other writer */
     uint64_t pinned; /* sequence, UINT64_MAX: none */
-    bool done;      /* scan and examined are valid */
-    bool live;      /* a writer was at work: only what it had made durable was examined */
+    bool done;       /* scan and examined are valid */
+    bool live;       /* a writer was at work: only what it had made durable was examined */
     struct stele__scan scan;
     struct stele__examined examined;
     struct stele__problems problems;
@@ -25,8 +25,9 @@ struct stele__look {
  * left open. */
 int stele__look_open(struct stele__look *look, const char *path);
 
-/* Scan and examine, `full`: sealed segments too, with `jobs` threads. The front is pinned from then on. May be
- * called again: what was found before is dropped. 0, or the codes of stele__scan() and stele__examine(). */
+/* Scan and examine, `full`: sealed segments too, with `jobs` threads. The front is pinned from then on.
+ * May be called again: what was found before is dropped. 0, or the codes of stele__scan() and
+ * stele__examine(). */
 int stele__look_run(struct stele__look *look, bool full, uint32_t jobs);
 
 /* Give everything back, lockfd included. */

@@ -44,6 +44,7 @@ bool stele__mark_append(struct stele *log)
     if (log->single) {
         if (!atomic_load_explicit(&log->pending.wanted, memory_order_acquire)) { /* [P7] */
             log->pending.mark = mark;
+            log->commit.last_mark = mark.upto; /* about there */
             /* [P7] RELEASE pairs with ACQUIRE in stele__mark_write_pending(): who sees `wanted` sees the mark. */
             atomic_store_explicit(&log->pending.wanted, true, memory_order_release);
         }
@@ -57,6 +58,7 @@ bool stele__mark_append(struct stele *log)
         return false;
     }
     write_mark(log, lsn, &mark);
+    log->commit.last_mark = lsn;
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "core/sized.h"
 #include "core/space.h"
 #include "os/file.h"
+#include "os/lock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define SPARES_DEFAULT 2u
 #define SPARES_MAX 8u
 #define MARK_BYTES_DEFAULT (UINT64_C(64) << 10)
+#define MARK_BYTES_MIN (UINT64_C(1) << 10) /* less, and marks would be written for marks */
 #define IDLE_MARK_NS_DEFAULT (UINT64_C(100) * 1000 * 1000)
 #define KNOWN_FLAGS (STELE_CREATE | STELE_EXCL | STELE_READ_ONLY | STELE_SINGLE_APPENDER | STELE_NO_RECYCLE)
 
@@ -77,7 +79,7 @@ static struct stele *allocate(const char *path, const struct stele_options *o)
     log->recycle = (o->flags & STELE_NO_RECYCLE) == 0;
     log->spares = o->spare_segments != 0 ? o->spare_segments : SPARES_DEFAULT;
     log->file_mode = o->file_mode != 0 ? o->file_mode : 0600;
-    log->mark_bytes = o->mark_bytes != 0 ? o->mark_bytes : MARK_BYTES_DEFAULT;
+    log->mark_bytes = o->mark_bytes != 0 ? stele__max_u64(o->mark_bytes, MARK_BYTES_MIN) : MARK_BYTES_DEFAULT;
     log->idle_mark_ns = o->idle_mark_ns != 0 ? o->idle_mark_ns : IDLE_MARK_NS_DEFAULT;
     log->logger = (struct stele__logger){.fn = o->log, .ctx = o->log_ctx};
     log->path = strdup(path);
@@ -91,15 +93,29 @@ static struct stele *allocate(const char *path, const struct stele_options *o)
     return log;
 }
 
+void stele__open_describe(struct stele *log, const struct stele__scan *scan)
+{
+    log->control = scan->control;
+    memcpy(log->uuid, scan->uuid, sizeof log->uuid);
+    log->data_log2 = scan->data_log2;
+    log->data_bytes = UINT64_C(1) << scan->data_log2;
+    log->record_max = stele__record_max(log->data_bytes);
+    log->created_ns = scan->control.created_ns;
+}
+
 void stele__log_free(struct stele *log)
 {
     while (log->ring_low < log->ring_high)
         stele__ring_retire(log);
+    if (log->control_map.base != NULL && log->control_map.fd >= 0)
+        (void)stele__lock_release(log->control_map.fd, STELE__LOCK_WRITER, 1);
     if (log->control_map.base != NULL)
         log->media.ops->close(&log->media, &log->control_map);
     stele__view_close(&log->control_view);
     stele__view_close(&log->waiters_view);
-    stele__file_close(log->lockfd); /* drops the writer lock */
+    if (log->lockfd >= 0) /* by name: a forked child may still hold a copy of the descriptor */
+        (void)stele__lock_release(log->lockfd, STELE__LOCK_WRITER, STELE__LOCK_LIVE + 1);
+    stele__file_close(log->lockfd);
     stele__file_close(log->dirfd);
     stele__file_close(atomic_load(&log->eventfd));
     stele__space_destroy(log);
@@ -149,20 +165,23 @@ static int take_metadata(struct stele *log, const struct stele_options *o)
 static int start_writer(struct stele *log, const struct stele__seams *seams)
 {
     log->helper.inline_only = seams->no_helper;
-    stele__control_announce(log, atomic_load(&log->tail));
+    stele__control_announce(log, log->end);
+    int held = stele__lock_exclusive(log->lockfd, STELE__LOCK_LIVE, 1);
+    if (held != 0)
+        return stele__fail_errno(-held, "%s/" STELE__LOCK_NAME ": cannot lock byte 1", log->path);
     if (stele__commit_unvouched(log) && stele__commit_lead(log)) {
         bool single = log->single; /* nobody appends yet: the tail is ours */
         log->single = false;
         int rc = stele__commit_vouch(log);
         log->single = single;
         stele__commit_resign(log);
-        if (rc != 0)
-            return rc;
+        if (rc != 0) /* latched; but there is no log yet that could be called failed: say what failed */
+            return stele__fail(atomic_load(&log->failed), "%s", log->failure);
     }
     return seams->no_helper ? 0 : stele__helper_start(log);
 }
 
-static int open_writer(struct stele *log, const struct stele_options *o, const struct stele__seams *seams)
+static int open_writer(struct stele *log, const struct stele_options *o, const struct stele__seams *seams, bool fresh)
 {
     int rc = take_metadata(log, o);
     if (rc == 0)
@@ -173,7 +192,7 @@ static int open_writer(struct stele *log, const struct stele_options *o, const s
         return rc;
     int fd = stele__file_open(log->dirfd, STELE__CONTROL_NAME, false);
     stele__file_close(fd);
-    if (fd == -ENOENT && (o->flags & STELE_CREATE) != 0)
+    if (fd == -ENOENT && fresh) /* and nobody made one before we had the lock */
         rc = stele__create(log, o);
     else if ((o->flags & STELE_EXCL) != 0)
         rc = stele__fail(STELE_EEXIST, "%s: there is a log already", log->path);
@@ -198,46 +217,57 @@ static int open_directory(struct stele *log, const struct stele_options *o, bool
 }
 
 /* Before anything is made or locked in it: is this a directory we may write a log into? */
+struct place {
+    bool other;    /* anything but what an interrupted creation leaves */
+    bool segments; /* of a log that has lost its control file */
+    bool control;  /* somebody else has just made a log here */
+};
+
 static int note_other(void *ctx, const char *name)
 {
     uint64_t sequence;
     stele_lsn base;
-    bool *other = ctx;
+    struct place *place = ctx;
     enum stele__name_kind kind = stele__name_parse(name, &sequence, &base);
-    *other |= kind != STELE__NAME_LOCK && kind != STELE__NAME_TEMP;
+    place->other |= kind != STELE__NAME_LOCK && kind != STELE__NAME_TEMP;
+    place->control |= kind == STELE__NAME_CONTROL;
+    place->segments |= kind == STELE__NAME_SEGMENT || kind == STELE__NAME_BROKEN;
     return 0;
 }
 
-static int check_place(const struct stele *log, const struct stele_options *o)
+/* *fresh: there is no log here, and there may be one. */
+static int check_place(const struct stele *log, const struct stele_options *o, bool *fresh)
 {
+    *fresh = false;
     int fd = stele__file_open(log->dirfd, STELE__CONTROL_NAME, false);
     stele__file_close(fd);
-    if (fd != -ENOENT && (o->flags & STELE_EXCL) != 0) /* before the lock file is touched */
-        return stele__fail(STELE_EEXIST, "%s: there is a log already", log->path);
-    if (fd != -ENOENT)
-        return 0;
-    bool other = false;
-    int rc = stele__dir_each(log->dirfd, note_other, &other);
+    if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+        return stele__fail_errno(-fd, "%s/" STELE__CONTROL_NAME ": cannot open it", log->path);
+    struct place place = {.control = fd != -ENOENT};
+    int rc = place.control ? 0 : stele__dir_each(log->dirfd, note_other, &place);
     if (rc != 0)
         return stele__fail_errno(-rc, "%s: cannot list the directory", log->path);
-    if ((o->flags & STELE_CREATE) == 0 && !other)
-        return stele__fail(STELE_ENOTLOG, "%s: not a log: the directory is empty (stele create makes one)", log->path);
-    if ((o->flags & STELE_CREATE) != 0 && other)
-        return stele__fail(STELE_ENOTLOG, "%s: no log is made here: the directory holds other files", log->path);
-    if (!other)
+    if (place.control && (o->flags & STELE_EXCL) != 0) /* before the lock file is touched */
+        return stele__fail(STELE_EEXIST, "%s: there is a log already", log->path);
+    if (place.control)
         return 0;
-    struct stele__scan scan; /* segments without a control file, or no log at all: the scan's message says which */
-    rc = stele__scan(&scan, log->dirfd, log->path);
-    stele__scan_free(&scan);
-    return rc;
+    if (place.segments)
+        return 0; /* a damaged log: recovery says what is missing */
+    if ((o->flags & STELE_CREATE) != 0 && place.other)
+        return stele__fail(STELE_ENOTLOG, "%s: no log is made here: the directory holds other files", log->path);
+    if ((o->flags & STELE_CREATE) == 0)
+        return stele__fail(STELE_ENOTLOG, "%s: not a log: %s (stele create makes one)", log->path,
+                           place.other ? "neither a control file nor a segment in it" : "the directory is empty");
+    *fresh = true;
+    return 0;
 }
 
 /* A failed opening takes back the directory that it made, unless somebody else made a log in it meanwhile. Without the
  * writer lock nothing in it is ours to judge: then it goes only when it is empty. */
 static void undo_directory(struct stele *log)
 {
-    bool other = log->lockfd < 0;
-    if (!other && stele__dir_each(log->dirfd, note_other, &other) == 0 && !other)
+    struct place place = {.other = log->lockfd < 0};
+    if (!place.other && stele__dir_each(log->dirfd, note_other, &place) == 0 && !place.other)
         (void)stele__media_none_ops.unlink(&log->media, log->dirfd, STELE__LOCK_NAME);
     (void)stele__dir_remove(log->path);
 }
@@ -257,12 +287,12 @@ int stele__open_with(const char *path, const struct stele_options *options, cons
     struct stele *log = allocate(path, &own);
     if (log == NULL)
         return stele__fail(STELE_ENOMEM, "%s: no memory for a handle", path);
-    bool made = false;
+    bool made = false, fresh = false;
     rc = open_directory(log, &own, &made);
     if (rc == 0)
-        rc = check_place(log, &own);
+        rc = check_place(log, &own, &fresh);
     if (rc == 0)
-        rc = log->read_only ? stele__open_reader(log) : open_writer(log, &own, seams);
+        rc = log->read_only ? stele__open_reader(log) : open_writer(log, &own, seams, fresh);
     if (rc == 0) {
         *out = log;
         return 0;

@@ -19,6 +19,10 @@ int stele__open_reader(struct stele *log);                              /* open_
 int stele__create(struct stele *log, const struct stele_options *options); /* create.c */
 int stele__recover(struct stele *log);                                   /* recover.c */
 
+/* Take over what a scan says of the log as a whole. */
+struct stele__scan;
+void stele__open_describe(struct stele *log, const struct stele__scan *scan);
+
 /* Release everything a half or fully opened handle holds. Syncs nothing. */
 void stele__log_free(struct stele *log);
 

@@ -5,20 +5,9 @@
 #include "core/open.h"
 #include "core/owner.h"
 #include "os/file.h"
-#include "os/lock.h"
 
 #include <errno.h>
-
-static int writer_alive(int dirfd)
-{
-    int fd = stele__file_open(dirfd, STELE__LOCK_NAME, false);
-    if (fd < 0)
-        return fd == -ENOENT ? 0 : fd;
-    uint64_t start, len;
-    int rc = stele__lock_probe(fd, STELE__LOCK_WRITER, 1, &start, &len);
-    stele__file_close(fd);
-    return rc;
-}
+#include <stdio.h>
 
 /* Without a control file there are no live words: zeroes take their place, so that a damaged log can still be read. */
 static int map_control(struct stele *log)
@@ -35,16 +24,6 @@ static int map_control(struct stele *log)
     return 0;
 }
 
-static void describe(struct stele *log, const struct stele__scan *scan)
-{
-    log->control = scan->control;
-    memcpy(log->uuid, scan->uuid, sizeof log->uuid);
-    log->data_log2 = scan->data_log2;
-    log->data_bytes = UINT64_C(1) << scan->data_log2;
-    log->record_max = stele__record_max(log->data_bytes);
-    log->created_ns = scan->control.created_ns;
-}
-
 static int examine(struct stele *log, struct stele__scan *scan)
 {
     const struct stele__examine_options options = {0};
@@ -54,10 +33,12 @@ static int examine(struct stele *log, struct stele__scan *scan)
         return rc;
     log->control.first_sequence = facts.first_sequence; /* what the scan found, when the control file is lost */
     log->end = facts.end;
-    log->end_records = facts.end_record;
     atomic_store(&log->durable, facts.vouched);
-    if (facts.verdict == STELE_CORRUPT)
-        stele__log(&log->logger, STELE_LOG_ERROR, "%s", facts.worst);
+    log->damaged = facts.verdict == STELE_CORRUPT;
+    if (log->damaged) {
+        snprintf(log->failure, sizeof log->failure, "%s", facts.worst[0] != '\0' ? facts.worst : log->path);
+        stele__log(&log->logger, STELE_LOG_ERROR, "%s", log->failure);
+    }
     stele__examined_free(&facts);
     return 0;
 }
@@ -68,7 +49,7 @@ int stele__open_reader(struct stele *log)
     if (rc != 0)
         return rc;
     log->seen_opens = atomic_load(&log->live_page->opens);
-    int alive = writer_alive(log->dirfd);
+    int alive = stele__owner_holds(log->dirfd, STELE__LOCK_LIVE);
     if (alive < 0)
         return stele__fail_errno(-alive, "%s/" STELE__LOCK_NAME ": cannot look at it", log->path);
     log->live = alive == 1;
@@ -77,7 +58,7 @@ int stele__open_reader(struct stele *log)
     if (rc == 0 && scan.data_log2 == 0)
         rc = stele__fail(STELE_ECORRUPT, "%s: neither the control file nor any segment header can be read", log->path);
     if (rc == 0) {
-        describe(log, &scan);
+        stele__open_describe(log, &scan);
         rc = log->live ? 0 : examine(log, &scan);
     }
     stele__scan_free(&scan);

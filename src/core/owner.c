@@ -57,7 +57,8 @@ static void parse(char *text, struct stele__owner *out)
     long long pid = 0;
     uint64_t start_ns = 0;
     int at = 0;
-    if (sscanf(text, "pid %lld start_ns %" SCNu64 " comm %n", &pid, &start_ns, &at) != 2 || at == 0 || pid <= 0)
+    if (sscanf(text, "pid %lld start_ns %" SCNu64 " comm %n", &pid, &start_ns, &at) != 2 || at == 0 ||
+        pid <= 0)
         return;
     out->pid = pid;
     out->start_ns = start_ns;
@@ -83,6 +84,16 @@ int stele__owner_read(int dirfd, struct stele__owner *out)
     return held;
 }
 
+int stele__owner_holds(int dirfd, uint64_t which)
+{
+    int fd = stele__file_open(dirfd, STELE__LOCK_NAME, false);
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    int rc = stele__lock_probe(fd, which, 1, NULL, NULL);
+    stele__file_close(fd);
+    return rc;
+}
+
 int stele__owner_refuse(int dirfd, const char *path)
 {
     struct stele__owner owner;
@@ -95,10 +106,11 @@ int stele__owner_refuse(int dirfd, const char *path)
     struct tm utc;
     if (gmtime_r(&seconds, &utc) != NULL)
         (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return stele__fail(STELE_ELOCKED,
-                       "%s: locked for writing by process %lld (%s), since %s. Reading needs no lock; to write, "
-                       "end that process or use it",
-                       path, (long long)owner.pid, owner.command, when);
+    return stele__fail(
+        STELE_ELOCKED,
+        "%s: locked for writing by process %lld (%s), since %s. Reading needs no lock; to write, "
+        "end that process or use it",
+        path, (long long)owner.pid, owner.command, when);
 }
 
 int stele__owner_take(int dirfd, const char *path, mode_t mode)

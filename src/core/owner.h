@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 #define STELE__LOCK_WRITER UINT64_C(0)
+/* Locked, besides, while the live words of the control file are the holder's: recovery and repair hold only byte 0. */
+#define STELE__LOCK_LIVE UINT64_C(1)
 /* A pin on segment s is a shared lock on byte PIN_BASE + s: nobody can trim what is locked. Far above any
  * text, far below the end of offsets: sequences stay below 2^47 (63 bits of position less 16 of the smallest
  * segment). */
@@ -20,9 +22,9 @@ struct stele__owner {
     char command[32];
 };
 
-/* Take the writer lock on `lockfd` (the file "lock", open for writing), then write down who has it, if the disk has room.
- * 0; -EAGAIN when somebody else does; -errno, and the lock is not held. It goes with the last copy of the
- * descriptor. */
+/* Take the writer lock on `lockfd` (the file "lock", open for writing), then write down who has it, if the
+ * disk has room. 0; -EAGAIN when somebody else does; -errno, and the lock is not held. It goes with the
+ * last copy of the descriptor. */
 int stele__owner_lock(int lockfd);
 
 /* Who holds the writer lock of the log in `dirfd`? 1: somebody does, and *out says who (pid -1: the text is
@@ -30,7 +32,11 @@ int stele__owner_lock(int lockfd);
  * anything. */
 int stele__owner_read(int dirfd, struct stele__owner *out);
 
-/* STELE_ELOCKED, with the holder's pid, name and start time as this thread's last error. `path` is the log's. */
+/* Is byte `which` of the log's lock file locked by anybody? 1, 0 (also without such a file), or -errno. */
+int stele__owner_holds(int dirfd, uint64_t which);
+
+/* STELE_ELOCKED, with the holder's pid, name and start time as this thread's last error. `path` is the
+ * log's. */
 int stele__owner_refuse(int dirfd, const char *path);
 
 /* Open the file "lock" of the log in `dirfd`, make it when there is none, and take the writer lock. Returns

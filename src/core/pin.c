@@ -32,7 +32,7 @@ int stele__pin_move(struct stele_pin *pin, uint64_t sequence)
         if (rc != 0)
             return stele__fail_errno(-rc, "%s/" STELE__LOCK_NAME ": cannot pin segment %llu", log->path,
                                      (unsigned long long)sequence);
-        if (pin->held)
+        if (pin->held && !(pin->anchored && pin->sequence == pin->anchor))
             (void)stele__lock_release(pin->fd, STELE__LOCK_PIN_BASE + pin->sequence, 1);
     }
     pin->held = true;
@@ -40,9 +40,26 @@ int stele__pin_move(struct stele_pin *pin, uint64_t sequence)
     return 0;
 }
 
+void stele__pin_anchor(struct stele_pin *pin)
+{
+    pin->anchored = pin->held;
+    pin->anchor = pin->sequence;
+}
+
+void stele__pin_raise(struct stele_pin *pin)
+{
+    if (pin->anchored && pin->sequence != pin->anchor && pin->fd >= 0)
+        (void)stele__lock_release(pin->fd, STELE__LOCK_PIN_BASE + pin->anchor, 1);
+    pin->anchored = false;
+}
+
 void stele__pin_close(struct stele_pin *pin)
 {
-    stele__file_close(pin->fd); /* the kernel drops its lock */
+    if (pin->fd >= 0 && pin->held) { /* by name: a forked child may still hold a copy of the descriptor */
+        stele__pin_raise(pin);
+        (void)stele__lock_release(pin->fd, STELE__LOCK_PIN_BASE + pin->sequence, 1);
+    }
+    stele__file_close(pin->fd);
     pin->fd = -1;
     atomic_fetch_sub(&pin->log->handles, 1);
 }

@@ -59,6 +59,14 @@ static int map_recycled(struct stele *log, const char *name, uint64_t bytes, str
     return rc;
 }
 
+/* A full disk may have room later. Any other failed flush, of a header or of a directory, is never tried again: the next
+ * one could succeed although nothing reached the device. */
+static int fail_flush(struct stele *log, int rc, const char *name)
+{
+    int code = stele__fail_errno(-rc, "%s/%s: cannot make the new segment durable", log->path, name);
+    return code == STELE_ENOSPC ? code : stele__latch(log, code);
+}
+
 static int map_new(struct stele *log, char name[STELE__NAME_MAX], uint64_t bytes, struct stele__map *map)
 {
     if (take_recycled(log, name)) {
@@ -126,7 +134,7 @@ int stele__prepare_next(struct stele *log)
     if (rc != 0) {
         free(seg.index);
         log->media.ops->close(&log->media, &seg.map);
-        return stele__fail_errno(-rc, "%s/%s: cannot make the new segment durable", log->path, name);
+        return fail_flush(log, rc, name);
     }
     log->media.ops->populate(&log->media, &seg.map, STELE__HEADER_BYTES, log->data_bytes);
     stele__ring_add(log, &seg);

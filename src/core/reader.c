@@ -12,9 +12,10 @@ static struct stele__waiters *waiters(struct stele *log)
     if (!log->read_only)
         return log->waiters;
     pthread_mutex_lock(&log->control_lock);
-    if (log->waiters == NULL && stele__view_open(log->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, true,
+    if (!log->waiters_tried && stele__view_open(log->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, true,
                                                  &log->waiters_view) == 0)
         log->waiters = (struct stele__waiters *)(void *)(log->waiters_view.base + STELE__CONTROL_WAITERS);
+    log->waiters_tried = true; /* refused once, refused for good */
     struct stele__waiters *found = log->waiters;
     pthread_mutex_unlock(&log->control_lock);
     return found;

@@ -6,6 +6,13 @@
 
 #include "core/log.h"
 
+/* Live words come from a file that others can write: what cannot be a position is none. */
+static inline stele_lsn stele__reader_lsn(const _Atomic uint64_t *word)
+{
+    stele_lsn lsn = atomic_load_explicit(word, memory_order_acquire);
+    return lsn % 8 == 0 && lsn < UINT64_C(1) << 63 ? lsn : 0;
+}
+
 /* Is there, or was there since this handle was opened, a writer whose words can be believed? */
 static inline bool stele__reader_live(const struct stele *log)
 {
@@ -18,7 +25,7 @@ static inline stele_lsn stele__reader_durable(const struct stele *log)
     stele_lsn own = atomic_load_explicit(&log->durable, memory_order_relaxed);
     if (!stele__reader_live(log))
         return own;
-    return stele__max_u64(own, atomic_load_explicit(&log->live_page->durable, memory_order_acquire));
+    return stele__max_u64(own, stele__reader_lsn(&log->live_page->durable));
 }
 
 /* Sleep until the writer commits, or timeout_ns passes. Counts itself as a waiter where the control file can be written;

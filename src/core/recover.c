@@ -68,18 +68,8 @@ static int inherit_metadata(struct stele *log, const struct stele__scan *scan)
     return 0;
 }
 
-static void describe(struct stele *log, const struct stele__scan *scan)
-{
-    log->control = scan->control;
-    memcpy(log->uuid, scan->uuid, sizeof log->uuid);
-    log->data_log2 = scan->data_log2;
-    log->data_bytes = UINT64_C(1) << scan->data_log2;
-    log->record_max = stele__record_max(log->data_bytes);
-    log->created_ns = scan->control.created_ns;
-}
-
-/* Sequence of the first segment that is not adopted as a spare: behind T's segment come spares that are whole, zero and
- * without a gap. `*spares_from`: sequence of the first of them. */
+/* From `spares_from` on come spares, as long as they are whole, zero and without a gap: the sequence behind the last of
+ * them. */
 static uint64_t adopt_until(struct stele__scan *scan, const struct stele__examined *facts, uint64_t spares_from)
 {
     uint64_t sequence = spares_from;
@@ -100,7 +90,19 @@ static int remove_segment(struct stele *log, const struct stele__found *found)
     int rc = ops->unlink(&log->media, log->dirfd, name);
     if (rc == 0)
         rc = ops->sync_dir(&log->media, log->dirfd);
-    return rc == 0 ? 0 : fail_media(log, name, rc, "cannot remove a segment that is no part of the log");
+    if (rc != 0)
+        return fail_media(log, name, rc, "cannot remove a segment that is no part of the log");
+    if (!stele__found_readable(found) || !found->size_right)
+        stele__log(&log->logger, STELE_LOG_WARN, "%s/%s: removed a damaged segment that is no part of the log", log->path,
+                   name);
+    return 0;
+}
+
+/* Something with a segment's name that no writer of this log can have left there: not ours to remove. */
+static bool is_strange(const struct stele *log, const struct stele__found *found, uint64_t keep_until)
+{
+    return found->base != stele__base_of(log, found->sequence) ||
+           (!stele__found_readable(found) && found->sequence >= keep_until + STELE__RING);
 }
 
 /* Remove what is not part of the log: files under construction, leftovers of a trim, torn or unusable spares. Highest first
@@ -111,7 +113,8 @@ static int sweep(struct stele *log, struct stele__scan *scan, const struct stele
         (void)log->media.ops->unlink(&log->media, log->dirfd, scan->temps[i]);
     for (size_t i = scan->count; i > 0; i--) {
         const struct stele__found *found = &scan->found[i - 1];
-        if (found->broken || (found->sequence >= facts->first_sequence && found->sequence < keep_until))
+        if (found->broken || (found->sequence >= facts->first_sequence && found->sequence < keep_until) ||
+            is_strange(log, found, keep_until))
             continue;
         int rc = remove_segment(log, found);
         if (rc != 0)
@@ -149,7 +152,7 @@ static void set_positions(struct stele *log, const struct stele__examined *facts
                                          .last_mark = last != NULL ? last->last_mark : facts->end,
                                          .data_end = facts->data_end,
                                          .vouched = facts->vouched,
-                                         .time_ns = last != NULL ? last->last_time_ns : 0};
+                                         .time_ns = last != NULL ? last->last_time_ns : facts->end_time_ns};
     log->incarnation = facts->max_incarnation;
 }
 
@@ -192,15 +195,18 @@ static int fill_ring(struct stele *log, struct stele__scan *scan, struct stele__
     log->ring_low = log->ring_high = here;
     if (facts->in_segment)
         rc = stele__adopt_active(log, stele__scan_find(scan, here), facts, &facts->open[facts->open_count - 1]);
+    if (rc != 0)
+        return rc;
     for (; rc == 0 && spares_from < keep_until && log->ring_high - log->ring_low < STELE__RING; spares_from++)
         rc = stele__adopt_spare(log, stele__scan_find(scan, spares_from));
-    return rc;
+    return rc == STELE_ENOSPC ? 0 : rc; /* a sparse spare on a full disk: it is made anew when there is room */
 }
 
 static int apply(struct stele *log, struct stele__scan *scan, struct stele__examined *facts)
 {
     const uint64_t here = facts->end >> log->data_log2;
     const uint64_t keep_until = adopt_until(scan, facts, facts->in_segment ? here + 1 : here);
+    log->end = facts->end; /* before it moves on behind a gap */
     int rc = stele__control_open(log);
     if (rc == 0)
         rc = stele__adopt_directory(log);
@@ -237,7 +243,7 @@ int stele__recover(struct stele *log)
         if (rc == 0)
             rc = check_writable(log, &scan);
         if (rc == 0) {
-            describe(log, &scan);
+            stele__open_describe(log, &scan);
             rc = inherit_metadata(log, &scan);
         }
         if (rc == 0)

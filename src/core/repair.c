@@ -26,9 +26,10 @@ static int lock(struct stele__look *look)
     if (rc != 0)
         return rc;
     if (flags != 0)
-        return stele__fail(STELE_EVERSION,
-                           "%s: features 0x%llx are unknown to this library, which may read the log, not write it",
-                           look->path, (unsigned long long)flags);
+        return stele__fail(
+            STELE_EVERSION,
+            "%s: features 0x%llx are unknown to this library, which may read the log, not write it",
+            look->path, (unsigned long long)flags);
     int fd = stele__owner_take(look->dirfd, look->path, LOCK_MODE);
     if (fd < 0)
         return fd;
@@ -70,7 +71,8 @@ static int run(struct stele__repair *repair, const struct stele_repair_options *
     return rc == 0 ? look_again(repair) : rc;
 }
 
-int stele_repair(const char *path, const struct stele_repair_options *options, struct stele_repair_result *result)
+int stele_repair(const char *path, const struct stele_repair_options *options,
+                 struct stele_repair_result *result)
 {
     struct stele_repair_options own;
     int rc = stele__sized_in(&own, sizeof own, options, "struct stele_repair_options");

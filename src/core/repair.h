@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* core/repair.h: the stages of a repair. Everything is decided first, in memory, on what a look has found
  * (repair_plan.c, repair_mend.c, repair_cut.c): a dry run ends there. Then copies of what will go are made
- * durable (repair_save.c), and only then files change (repair_apply.c). Each stage, killed anywhere, leaves a log
- * on which the next repair finds the same place to work on. */
+ * durable (repair_save.c), and only then files change (repair_apply.c). Each stage, killed anywhere,
+ * leaves a log on which the next repair finds the same place to work on. */
 #ifndef STELE_CORE_REPAIR_H
 #define STELE_CORE_REPAIR_H
 
@@ -19,7 +19,7 @@ enum stele__deed_kind {
     STELE__DEED_CUT,        /* zero the data area from `cut` up to offset save_to */
     STELE__DEED_HEADER,     /* make both copies whole */
     STELE__DEED_FOOTER,
-    STELE__DEED_SEAL,       /* index and footer anew, from the walk's facts */
+    STELE__DEED_SEAL, /* index and footer anew, from the walk's facts */
     STELE__DEED_KINDS,
 };
 
@@ -27,7 +27,7 @@ struct stele__deed {
     enum stele__deed_kind kind;
     uint64_t sequence; /* with `base`: the file's name when the repair begins (RENAME: when its turn comes) */
     stele_lsn base;
-    uint64_t to;  /* RENAME: sequence */
+    uint64_t to; /* RENAME: sequence */
     stele_lsn cut;
     uint64_t save_from, save_to; /* offsets in the file: copied away first; equal: nothing */
 };
@@ -35,18 +35,18 @@ struct stele__deed {
 struct stele__repair {
     struct stele__look *look;
     uint32_t flags;
-    const char *backup;  /* where copies go; NULL: to be chosen */
+    const char *backup; /* where copies go; NULL: to be chosen */
     struct stele_repair_result result;
     struct stele__deed *deeds;
     size_t count, capacity;
     bool write_control;   /* the control block of the look's scan is to be written: both copies */
     bool rebuild_control; /* the file is lost */
-    uint8_t *image;                /* one segment's data area, image_bytes long; NULL until needed */
+    uint8_t *image;       /* one segment's data area, image_bytes long; NULL until needed */
     uint64_t image_bytes;
 };
 
-/* repair_plan.c. Fill in deeds and result. 0; STELE_ECORRUPT: damage that only a flag allows to give up, nothing
- * may be done; other codes. */
+/* repair_plan.c. Fill in deeds and result. 0; STELE_ECORRUPT: damage that only a flag allows to give up,
+ * nothing may be done; other codes. */
 int stele__repair_plan(struct stele__repair *repair);
 int stele__repair_add(struct stele__repair *repair, const struct stele__deed *deed);
 /* Load the data area of `found` into repair->image. 0 or an error code. */
@@ -57,8 +57,8 @@ int stele__repair_has_content(struct stele__repair *repair, const struct stele__
 bool stele__repair_decided(const struct stele__repair *repair, uint64_t sequence, enum stele__deed_kind first,
                            enum stele__deed_kind last);
 
-/* repair_mend.c: what can be put right without giving anything up. Each changes the look's scan as if it had been
- * done; *changed: the look has to be examined again. */
+/* repair_mend.c: what can be put right without giving anything up. Each changes the look's scan as if it
+ * had been done; *changed: the look has to be examined again. */
 int stele__repair_names(struct stele__repair *repair, bool *changed);
 int stele__repair_control(struct stele__repair *repair, bool *changed);
 int stele__repair_sizes(struct stele__repair *repair, bool *changed);
@@ -74,8 +74,8 @@ int stele__repair_quarantine(struct stele__repair *repair, bool *changed);
 /* repair_save.c: copy away what deeds will destroy; nothing happens when they destroy nothing. */
 int stele__repair_save(struct stele__repair *repair);
 
-/* repair_apply.c. Renames destroy nothing, and come before the copies, which then find every file by the name it
- * has in the plan; then all the rest. */
+/* repair_apply.c. Renames destroy nothing, and come before the copies, which then find every file by the
+ * name it has in the plan; then all the rest. */
 int stele__repair_apply_names(struct stele__repair *repair);
 int stele__repair_apply(struct stele__repair *repair);
 /* The message and code of a step that failed with -errno `err`. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/repair_apply.c: do what was decided. Order: the control block before files go, names before contents, the
- * highest segment first. Each step is durable before the next begins, so that a crash leaves a beginning of the
- * list done, and what is left to do is found again. A write or flush that fails ends the repair. */
+/* core/repair_apply.c: do what was decided. Order: the control block before files go, names before
+ * contents, the highest segment first. Each step is durable before the next begins, so that a crash leaves
+ * a beginning of the list done, and what is left to do is found again. A write or flush that fails ends
+ * the repair. */
 #include "core/repair.h"
 
 #include "base/error.h"
@@ -16,8 +17,8 @@
 
 int stele__repair_fail(const struct stele__repair *repair, const char *name, int err, const char *what)
 {
-    return stele__fail_errno(-err, "%s/%s: cannot %s; the repair is unfinished: run it again", repair->look->path,
-                             name, what);
+    return stele__fail_errno(-err, "%s/%s: cannot %s; the repair is unfinished: run it again",
+                             repair->look->path, name, what);
 }
 
 static int sync_names(const struct stele__repair *repair)
@@ -72,8 +73,11 @@ static int apply_rename(struct stele__repair *repair, const struct stele__deed *
     stele__name_segment(to, deed->to, deed->to << repair->look->scan.data_log2);
     int fd = stele__file_open(dirfd, to, false);
     stele__file_close(fd);
-    int rc = fd == -ENOENT ? stele__media_file_rename(NULL, dirfd, from, to) : stele__file_exchange(dirfd, from, to);
-    return rc == 0 ? 0 : stele__repair_fail(repair, from, rc, "give it the name its header says (rename it by hand)");
+    int rc = fd == -ENOENT ? stele__media_file_rename(NULL, dirfd, from, to)
+                           : stele__file_exchange(dirfd, from, to);
+    return rc == 0
+               ? 0
+               : stele__repair_fail(repair, from, rc, "give it the name its header says (rename it by hand)");
 }
 
 /* An earlier file quarantined under this name keeps its contents under another. */
@@ -102,7 +106,8 @@ static int apply_quarantine(struct stele__repair *repair, const struct stele__de
     if (rc == 0 && deed->kind == STELE__DEED_QUARANTINE)
         rc = stele__media_file_rename(NULL, repair->look->dirfd, name, broken);
     if (rc == 0 && deed->kind == STELE__DEED_TOMBSTONE) {
-        int fd = stele__file_create(repair->look->dirfd, broken, stele__copy_control_mode(repair->look->dirfd));
+        int fd =
+            stele__file_create(repair->look->dirfd, broken, stele__copy_control_mode(repair->look->dirfd));
         rc = fd < 0 ? fd : 0;
         stele__file_close(fd);
     }
@@ -126,15 +131,18 @@ static int fill_rewritten(const struct stele__deed *deed, uint64_t data_bytes, i
     struct stele__header header;
     uint64_t size = 0;
     const uint64_t seal = stele__index_offset(data_bytes), bytes = stele__segment_file_bytes(data_bytes);
-    int rc = stele__file_read(from, page, sizeof page, 0);
+    int rc = stele__file_size(from, &size, NULL);
+    if (rc == 0)
+        rc = stele__file_read(from, page, sizeof page, 0);
     if (rc == 0 && !stele__copy_header(page, &header))
         rc = -EIO;
     if (rc == 0)
         rc = stele__file_write(to, page, sizeof page, 0);
+    /* A PAD may reach beyond the end of the file: what it covers means nothing, zeroes will do. */
+    const uint64_t have = size > STELE__HEADER_BYTES ? size - STELE__HEADER_BYTES : 0;
     if (rc == 0)
-        rc = stele__copy_range(from, to, STELE__HEADER_BYTES, deed->cut - deed->base, STELE__HEADER_BYTES);
-    if (rc == 0)
-        rc = stele__file_size(from, &size, NULL);
+        rc = stele__copy_range(from, to, STELE__HEADER_BYTES, stele__min_u64(have, deed->cut - deed->base),
+                               STELE__HEADER_BYTES);
     if (rc == 0 && deed->cut - deed->base == data_bytes && size >= bytes)
         rc = stele__copy_range(from, to, seal, bytes - seal, seal);
     return rc == 0 ? stele__file_datasync(to) : rc;
@@ -160,7 +168,8 @@ static int apply_rewrite(struct stele__repair *repair, const struct stele__deed 
         rc = stele__media_file_rename(NULL, dirfd, TEMP_NAME, name);
     if (rc != 0 && to >= 0)
         (void)stele__media_file_unlink(NULL, dirfd, TEMP_NAME);
-    return rc == 0 ? sync_names(repair) : stele__repair_fail(repair, name, rc, "write it anew with the right size");
+    return rc == 0 ? sync_names(repair)
+                   : stele__repair_fail(repair, name, rc, "write it anew with the right size");
 }
 
 static int apply_one(struct stele__repair *repair, const struct stele__deed *deed)
@@ -190,7 +199,10 @@ static int apply_kind(struct stele__repair *repair, enum stele__deed_kind kind)
 
 int stele__repair_apply_names(struct stele__repair *repair)
 {
+    struct stele__scan *scan = &repair->look->scan;
     int rc = apply_kind(repair, STELE__DEED_RENAME);
+    for (size_t i = 0; i < scan->count; i++)
+        scan->found[i].elsewhere = false; /* now they are what the plan calls them */
     return rc == 0 ? sync_names(repair) : rc;
 }
 

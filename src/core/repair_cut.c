@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/repair_cut.c: decide what is given up: a torn tail, everything behind the first damage, or damaged segments
- * one by one. */
+/* core/repair_cut.c: decide what is given up: a torn tail, everything behind the first damage, or damaged
+ * segments one by one. */
 #include "core/repair.h"
 
 #include "base/error.h"
@@ -37,7 +37,8 @@ static uint64_t residue_end(const struct stele__repair *repair, uint64_t from)
 }
 
 /* Load `found` and note its records from `from` on as removed. */
-static int survey(struct stele__repair *repair, const struct stele__found *found, stele_lsn from, uint64_t *residue)
+static int survey(struct stele__repair *repair, const struct stele__found *found, stele_lsn from,
+                  uint64_t *residue)
 {
     int rc = stele__repair_load(repair, found);
     if (rc != 0)
@@ -78,8 +79,7 @@ static int remove_from(struct stele__repair *repair, uint64_t sequence)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < scan->count; i++) {
         const struct stele__found *found = &scan->found[i];
-        if (!found->broken && found->sequence >= sequence &&
-            stele__scan_find(scan, found->sequence) == found)
+        if (!found->broken && found->sequence >= sequence && stele__scan_find(scan, found->sequence) == found)
             rc = remove_segment(repair, found);
     }
     return rc;
@@ -162,14 +162,12 @@ int stele__repair_cut_damaged(struct stele__repair *repair)
 static int set_aside(struct stele__repair *repair, struct stele__found *found)
 {
     uint64_t residue = 0;
-    if (found->io_error == 0) { /* else nobody can tell what it held */
-        int rc = survey(repair, found, found->base, &residue);
-        if (rc != 0)
-            return rc;
-    }
-    int rc = stele__repair_add(repair, &(struct stele__deed){.kind = STELE__DEED_QUARANTINE,
-                                                             .sequence = found->sequence,
-                                                             .base = found->base});
+    int rc = found->io_error == 0 ? survey(repair, found, found->base, &residue) : 0;
+    if (rc != 0 && rc != STELE_EIO) /* of a file that cannot be read nobody can tell what it held */
+        return rc;
+    rc = stele__repair_add(repair, &(struct stele__deed){.kind = STELE__DEED_QUARANTINE,
+                                                         .sequence = found->sequence,
+                                                         .base = found->base});
     repair->result.segments_quarantined++;
     found->broken = true;
     return rc;
@@ -196,8 +194,8 @@ static int add_tombstone(struct stele__repair *repair, uint64_t sequence)
     return 0;
 }
 
-/* Segments that are missing from `sequence` on, up to the next one that is there, or to where nothing vouches for
- * more. */
+/* Segments that are missing from `sequence` on, up to the next one that is there, or to where nothing
+ * vouches for more. */
 static int fill_gap(struct stele__repair *repair, uint64_t sequence)
 {
     struct stele__scan *scan = &repair->look->scan;
@@ -207,12 +205,14 @@ static int fill_gap(struct stele__repair *repair, uint64_t sequence)
             end = scan->found[i].sequence;
     const stele_lsn vouched = repair->look->examined.vouched;
     if (end == UINT64_MAX)
-        end = (vouched >> scan->data_log2) + ((vouched & ((UINT64_C(1) << scan->data_log2) - 1)) != 0 ? 1 : 0);
+        end =
+            (vouched >> scan->data_log2) + ((vouched & ((UINT64_C(1) << scan->data_log2) - 1)) != 0 ? 1 : 0);
     if (end - sequence > GAP_MAX)
-        return stele__fail(STELE_ECORRUPT,
-                           "%s: %llu segments are missing from number %llu on: too many to quarantine; look for a "
-                           "file that is no part of this log",
-                           scan->path, (unsigned long long)(end - sequence), (unsigned long long)sequence);
+        return stele__fail(
+            STELE_ECORRUPT,
+            "%s: %llu segments are missing from number %llu on: too many to quarantine; look for a "
+            "file that is no part of this log",
+            scan->path, (unsigned long long)(end - sequence), (unsigned long long)sequence);
     int rc = 0;
     for (; rc == 0 && sequence < end; sequence++)
         rc = add_tombstone(repair, sequence);

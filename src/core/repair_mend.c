@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/repair_mend.c: what can be put right without giving up a record: names, the control file, sizes, seals and
- * second copies. Decides only; the picture (the look's scan) is changed as if it had been done. */
+/* core/repair_mend.c: what can be put right without giving up a record: names, the control file, sizes,
+ * seals and second copies. Decides only; the picture (the look's scan) is changed as if it had been done. */
 #include "core/repair.h"
 
 #include "base/error.h"
@@ -25,6 +25,11 @@ static struct stele__found *find_name(struct stele__scan *scan, uint64_t sequenc
 
 static void take_name(struct stele__found *found, uint8_t data_log2, uint64_t sequence, stele_lsn base)
 {
+    if (!found->elsewhere) {
+        found->elsewhere = true;
+        found->elsewhere_sequence = found->sequence;
+        found->elsewhere_base = found->base;
+    }
     found->sequence = sequence;
     found->base = base;
     found->named_right = found->own_sequence == sequence && base == sequence << data_log2;
@@ -42,7 +47,8 @@ static bool rename_one(struct stele__repair *repair, struct stele__found *found,
     if (scan->control_result == STELE__DECODE_OK && to < scan->control.first_sequence)
         return false; /* trimmed long ago */
     *rc = stele__repair_add(
-        repair, &(struct stele__deed){.kind = STELE__DEED_RENAME, .sequence = sequence, .base = base, .to = to});
+        repair,
+        &(struct stele__deed){.kind = STELE__DEED_RENAME, .sequence = sequence, .base = base, .to = to});
     take_name(found, scan->data_log2, to, to << scan->data_log2);
     if (other != NULL)
         take_name(other, scan->data_log2, sequence, base);
@@ -65,10 +71,11 @@ int stele__repair_names(struct stele__repair *repair, bool *changed)
     return rc;
 }
 
-/* Chain and record number at the start of the first segment there is. A log that was never trimmed begins with its
- * uuid; a sealed segment and a mark say it. Where nothing does (docs/decisions/0020), it begins with what a walk
- * that knows nothing begins with, which is what all later walks will find again. */
-static int first_facts(struct stele__repair *repair, const struct stele__found *found, struct stele__control *control)
+/* Chain and record number at the start of the first segment there is. A log that was never trimmed begins
+ * with its uuid; a sealed segment and a mark say it. Where nothing does (docs/decisions/0020), it begins
+ * with what a walk that knows nothing begins with, which is what all later walks will find again. */
+static int first_facts(struct stele__repair *repair, const struct stele__found *found,
+                       struct stele__control *control)
 {
     if (found->sequence == 0) {
         control->first_chain = stele__chain_origin(repair->look->scan.uuid);
@@ -98,8 +105,8 @@ static int first_facts(struct stele__repair *repair, const struct stele__found *
     return 0;
 }
 
-/* Unreadable files before the first readable segment: nobody can say whether they are its predecessors. *ok: dealt
- * with, as the flags allow. */
+/* Unreadable files before the first readable segment: nobody can say whether they are its predecessors.
+ * *ok: dealt with, as the flags allow. */
 static int clear_front(struct stele__repair *repair, size_t readable, bool *ok)
 {
     struct stele__scan *scan = &repair->look->scan;
@@ -144,12 +151,15 @@ int stele__repair_control(struct stele__repair *repair, bool *changed)
     if (rc != 0 || !ok)
         return rc;
     const struct stele__found *found = &scan->found[first];
-    struct stele__control control = {.first_sequence = found->sequence,
-                                     .durable = found->base, /* what is vouched for is added in the end */
-                                     .created_ns = found->created_ns,
-                                     .ro_compat = found->ro_compat,
-                                     .incarnation = repair->look->examined.max_incarnation,
-                                     .data_log2 = scan->data_log2};
+    struct stele__control control = {
+        .first_sequence = found->sequence,
+        .durable = found->base, /* what is vouched for is added in the end */
+        .created_ns = found->created_ns,
+        .ro_compat = found->ro_compat,
+        .incarnation = repair->look->examined.max_incarnation,
+        .data_log2 = scan->data_log2,
+        /* nothing says otherwise any more, and the next opening can put it right */
+        .flags = STELE__CONTROL_UNSYNCED};
     memcpy(control.uuid, scan->uuid, sizeof control.uuid);
     rc = first_facts(repair, found, &control);
     if (rc != 0)
@@ -169,8 +179,8 @@ int stele__repair_sizes(struct stele__repair *repair, bool *changed)
     const struct stele__examined *facts = &repair->look->examined;
     struct stele__scan *scan = &repair->look->scan;
     struct stele__found *found = scan->data_log2 != 0 ? stele__scan_find(scan, facts->at_sequence) : NULL;
-    if (facts->verdict != STELE_CORRUPT || facts->facts.sealed || facts->facts.contradiction || found == NULL ||
-        !stele__found_readable(found) || found->size_right)
+    if (facts->verdict != STELE_CORRUPT || facts->facts.sealed || facts->facts.contradiction ||
+        found == NULL || !stele__found_readable(found) || found->size_right)
         return 0;
     const uint64_t used = facts->end - found->base;
     if (used < UINT64_C(1) << scan->data_log2) {
@@ -183,16 +193,17 @@ int stele__repair_sizes(struct stele__repair *repair, bool *changed)
     const uint64_t bytes = stele__segment_file_bytes(UINT64_C(1) << scan->data_log2);
     found->size_right = true;
     *changed = true;
-    return stele__repair_add(repair, &(struct stele__deed){.kind = STELE__DEED_REWRITE,
-                                                           .sequence = found->sequence,
-                                                           .base = found->base,
-                                                           .cut = facts->end,
-                                                           .save_from = bytes,
-                                                           .save_to = stele__max_u64(bytes, found->file_bytes)});
+    return stele__repair_add(repair,
+                             &(struct stele__deed){.kind = STELE__DEED_REWRITE,
+                                                   .sequence = found->sequence,
+                                                   .base = found->base,
+                                                   .cut = facts->end,
+                                                   .save_from = bytes,
+                                                   .save_to = stele__max_u64(bytes, found->file_bytes)});
 }
 
-/* Index or data hash that do not match a segment all of whose records are sound: believe the records, and seal
- * it again. The picture shows it as full and not sealed, so that the next round collects the facts. */
+/* Index or data hash that do not match a segment all of whose records are sound: believe the records, and
+ * seal it again. The picture shows it as full and not sealed, so that the next round collects the facts. */
 void stele__repair_seals(struct stele__repair *repair, bool *changed)
 {
     struct stele__look *look = repair->look;
@@ -257,7 +268,8 @@ int stele__repair_copies(struct stele__repair *repair)
             continue;
         if (stele__found_readable(found))
             rc = mend_copies(repair, found);
-        else if (facts->verdict != STELE_CORRUPT) /* else it would not be harmless: an unreadable, empty spare */
+        else if (facts->verdict !=
+                 STELE_CORRUPT) /* else it would not be harmless: an unreadable, empty spare */
             rc = stele__repair_add(repair, &(struct stele__deed){.kind = STELE__DEED_REMOVE,
                                                                  .sequence = found->sequence,
                                                                  .base = found->base});

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/repair_plan.c: decide what to do, changing nothing but our own picture of the directory. Each round mends
- * what needs nobody's permission, then gives up what the flags allow, and examines the picture again, until the
- * verdict is clean, torn (the tail is cut) or out of reach of the flags. */
+/* core/repair_plan.c: decide what to do, changing nothing but our own picture of the directory. Each round
+ * mends what needs nobody's permission, then gives up what the flags allow, and examines the picture
+ * again, until the verdict is clean, torn (the tail is cut) or out of reach of the flags. */
 #include "core/repair.h"
 
 #include "base/error.h"
@@ -15,7 +15,8 @@ int stele__repair_add(struct stele__repair *repair, const struct stele__deed *de
         size_t wanted = repair->capacity == 0 ? 16 : repair->capacity * 2;
         struct stele__deed *grown = realloc(repair->deeds, wanted * sizeof *grown);
         if (grown == NULL)
-            return stele__fail(STELE_ENOMEM, "%s: no memory for a plan of %zu steps", repair->look->path, wanted);
+            return stele__fail(STELE_ENOMEM, "%s: no memory for a plan of %zu steps", repair->look->path,
+                               wanted);
         repair->deeds = grown;
         repair->capacity = wanted;
     }
@@ -75,11 +76,19 @@ static int examine_again(struct stele__look *look)
     return rc;
 }
 
+/* Without the control file nobody knows whether segments are missing in front or behind: to go on with those that are there
+ * may give up the others, so it needs the permission for that. */
+static bool may_rebuild_control(const struct stele__repair *repair)
+{
+    return repair->look->scan.control_result == STELE__DECODE_OK ||
+           (repair->flags & (STELE_REPAIR_ALLOW_DATA_LOSS | STELE_REPAIR_QUARANTINE)) != 0;
+}
+
 /* What needs no permission, because nothing is given up. */
 static int mend(struct stele__repair *repair, bool *changed)
 {
     int rc = stele__repair_names(repair, changed);
-    if (rc == 0)
+    if (rc == 0 && may_rebuild_control(repair))
         rc = stele__repair_control(repair, changed);
     if (rc == 0 && !*changed)
         rc = stele__repair_sizes(repair, changed);
@@ -92,15 +101,23 @@ static int refuse(const struct stele__repair *repair)
 {
     const struct stele__examined *facts = &repair->look->examined;
     if (repair->look->scan.data_log2 == 0)
+        return stele__fail(
+            STELE_ECORRUPT,
+            "%s: neither the control file nor any segment header can be read: nothing says how to "
+            "read the log. Nothing was changed; restore one of them from a backup",
+            repair->look->path);
+    if (repair->look->scan.control_result != STELE__DECODE_OK)
         return stele__fail(STELE_ECORRUPT,
-                           "%s: neither the control file nor any segment header can be read: nothing says how to "
-                           "read the log. Nothing was changed; restore one of them from a backup",
-                           repair->look->path);
+                           "%s. Nothing was changed: if this is an unfinished backup, delete it; else restore the control "
+                           "file, or go on with the segments that are there (--allow-data-loss): whether any are missing in "
+                           "front or behind cannot be told",
+                           facts->worst[0] != '\0' ? facts->worst : repair->look->path);
     return stele__fail(STELE_ECORRUPT,
                        "%s. Nothing was changed: bytes that had been durable would be given up. Quarantining "
                        "(--quarantine) sets damaged segments aside and keeps the others; allowing data loss "
                        "(--allow-data-loss) ends the log at lsn %llu",
-                       facts->worst[0] != '\0' ? facts->worst : repair->look->path, (unsigned long long)facts->end);
+                       facts->worst[0] != '\0' ? facts->worst : repair->look->path,
+                       (unsigned long long)facts->end);
 }
 
 /* Damage that cannot be mended. *decided: the rest is cut, nothing remains to be examined. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/repair_save.c: copies of what a repair will destroy. Invariant: when this returns 0, every piece, the list of
- * them (manifest.json) and the names of both are durable. One piece a file: SEGMENT.from-OFFSET holds the bytes of
- * SEGMENT from that offset on, so that dd(1) can put it back. */
+/* core/repair_save.c: copies of what a repair will destroy. Invariant: when this returns 0, every piece,
+ * the list of them (manifest.json) and the names of both are durable. One piece a file:
+ * SEGMENT.from-OFFSET holds the bytes of SEGMENT from that offset on, so that dd(1) can put it back. */
 #include "core/repair.h"
 
 #include "base/error.h"
@@ -81,19 +81,21 @@ static int create_named(const struct saver *saver, const char *wanted, char *nam
 
 static int fail_copy(const struct saver *saver, const char *name, int err)
 {
-    return stele__fail_errno(-err, "%s/%s: cannot keep a copy of what is to be removed; the log was not changed",
+    return stele__fail_errno(-err,
+                             "%s/%s: cannot keep a copy of what is to be removed; the log was not changed",
                              saver->path, name);
 }
 
 /* *out: the name it got. */
-static int copy_piece(const struct saver *saver, const struct stele__deed *deed, const char *segment, char *out,
-                      size_t size)
+static int copy_piece(const struct saver *saver, const struct stele__deed *deed, const char *segment,
+                      char *out, size_t size)
 {
     char wanted[96];
     snprintf(wanted, sizeof wanted, "%s.from-%llu", segment, (unsigned long long)deed->save_from);
     int from = stele__file_open(saver->repair->look->dirfd, segment, false);
     if (from < 0)
-        return stele__fail_errno(-from, "%s/%s: cannot open it to keep a copy", saver->repair->look->path, segment);
+        return stele__fail_errno(-from, "%s/%s: cannot open it to keep a copy", saver->repair->look->path,
+                                 segment);
     int to = create_named(saver, wanted, out, size);
     int rc = to;
     if (to >= 0)
@@ -117,7 +119,8 @@ static int save_pieces(struct saver *saver)
         char segment[STELE__NAME_MAX], piece[128];
         stele__name_segment(segment, deed->sequence, deed->base);
         rc = copy_piece(saver, deed, segment, piece, sizeof piece);
-        const uint64_t skipped = deed->save_from > STELE__HEADER_BYTES ? deed->save_from - STELE__HEADER_BYTES : 0;
+        const uint64_t skipped =
+            deed->save_from > STELE__HEADER_BYTES ? deed->save_from - STELE__HEADER_BYTES : 0;
         if (rc == 0)
             rc = say(saver,
                      "%s\n    {\"file\": \"%s\", \"segment\": \"%s\", \"sequence\": %llu, \"offset\": %llu, "
@@ -172,9 +175,10 @@ static int open_backup(struct saver *saver)
     }
     if (rc == 0)
         rc = saver->dirfd = stele__dir_open(saver->path);
-    return rc >= 0 ? 0
-                   : stele__fail_errno(-rc, "%s: cannot make the directory for copies; the log was not changed",
-                                       saver->path);
+    return rc >= 0
+               ? 0
+               : stele__fail_errno(-rc, "%s: cannot make the directory for copies; the log was not changed",
+                                   saver->path);
 }
 
 static int save(struct saver *saver)

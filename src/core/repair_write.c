@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/repair_write.c: the part of a repair that changes bytes of segment files in place. Each function leaves what
- * it wrote durable. */
+/* core/repair_write.c: the part of a repair that changes bytes of segment files in place. Each function
+ * leaves what it wrote durable. */
 #include "core/repair.h"
 
 #include "base/error.h"
@@ -70,8 +70,8 @@ static const struct stele__open_segment *find_open(const struct stele__repair *r
     return NULL;
 }
 
-/* Records first: a seal says that they are durable, and the cache may hold what the device never got. Then the
- * index, then one footer after the other: a footer that can be read speaks of an index that is there. */
+/* Records first: a seal says that they are durable, and the cache may hold what the device never got. Then
+ * the index, then one footer after the other: a footer that can be read speaks of an index that is there. */
 static int write_seal(const struct stele__repair *repair, const struct stele__found *found,
                       const struct stele__open_segment *open, int fd)
 {
@@ -93,7 +93,8 @@ static int write_seal(const struct stele__repair *repair, const struct stele__fo
     return rc;
 }
 
-static int change(struct stele__repair *repair, const struct stele__deed *deed, const struct stele__found *found, int fd)
+static int change(struct stele__repair *repair, const struct stele__deed *deed,
+                  const struct stele__found *found, int fd)
 {
     const uint64_t data_bytes = UINT64_C(1) << repair->look->scan.data_log2;
     switch (deed->kind) {

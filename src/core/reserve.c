@@ -20,6 +20,7 @@ int stele_reserve(struct stele *log, unsigned type, size_t len, struct stele_slo
         return rc;
     const struct stele__seg *seg = stele__segtab_at(log, lsn);
     uint8_t *at = stele__seg_address(log, seg, lsn);
+    stele__tail_prefetch(at, stele__record_bytes(len));
     /* Relaxed: it says "somebody is at it" to a tool that looks; readers stop here as at a free slot. */
     atomic_store_explicit((_Atomic uint64_t *)(void *)at,
                           stele__record_reserved((uint32_t)len, log->epoch, stele__record_seed(seg->salt, lsn)),

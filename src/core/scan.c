@@ -114,8 +114,7 @@ static int read_ends(struct stele__scan *scan, struct stele__found *found, int f
     if (rc != 0)
         return rc;
     found->footer_trace = !stele__is_zero(page, sizeof page);
-    bool decoded = stele__footer_decode(page, &found->footer, &found->footer_copies) == STELE__DECODE_OK;
-    found->sealed = decoded && stele__footer_fits(&found->footer, &header);
+    found->sealed = stele__footer_find(page, &header, &found->footer, &found->footer_copies);
     return 0;
 }
 
@@ -205,7 +204,8 @@ struct stele__found *stele__scan_find(struct stele__scan *scan, uint64_t sequenc
     for (; low < scan->count && scan->found[low].sequence == sequence; low++) {
         if (stele__found_readable(&scan->found[low]))
             return &scan->found[low];
-        if (!scan->found[low].broken)
+        bool named = scan->found[low].base == sequence << scan->data_log2;
+        if (!scan->found[low].broken && (any == NULL || named))
             any = &scan->found[low];
     }
     return any;
@@ -226,11 +226,19 @@ bool stele__found_readable(const struct stele__found *found)
            found->same_log;
 }
 
+static void name_on_disk(const struct stele__found *found, char out[STELE__NAME_MAX])
+{
+    if (found->elsewhere)
+        stele__name_segment(out, found->elsewhere_sequence, found->elsewhere_base);
+    else
+        stele__found_name(found, out);
+}
+
 int stele__scan_load(const struct stele__scan *scan, const struct stele__found *found, uint8_t *image)
 {
     const uint64_t data_bytes = UINT64_C(1) << scan->data_log2;
     char name[STELE__NAME_MAX];
-    stele__found_name(found, name);
+    name_on_disk(found, name);
     uint64_t have = found->file_bytes > STELE__HEADER_BYTES ? found->file_bytes - STELE__HEADER_BYTES : 0;
     have = stele__min_u64(have, data_bytes);
     int fd = stele__file_open(scan->dirfd, name, false);
@@ -247,7 +255,7 @@ int stele__scan_index(const struct stele__scan *scan, const struct stele__found 
                       struct stele__index_entry *out)
 {
     char name[STELE__NAME_MAX];
-    stele__found_name(found, name);
+    name_on_disk(found, name);
     int fd = stele__file_open(scan->dirfd, name, false);
     if (fd < 0)
         return fd;

@@ -10,6 +10,10 @@
 struct stele__found {
     uint64_t sequence;
     stele_lsn base; /* from the name */
+    /* A repair thinks of files under the names it will give them: where the contents are until then. */
+    bool elsewhere;
+    uint64_t elsewhere_sequence;
+    stele_lsn elsewhere_base;
     bool broken;    /* NAME.broken: a quarantined segment, not read */
     uint64_t file_bytes, disk_bytes;
     bool size_right;

@@ -18,7 +18,8 @@ int stele__sized_check(const void *callers, const char *what)
         return stele__fail(STELE_EINVAL, "%s: NULL; pass one with its size field set", what);
     size_t size = size_of(callers);
     if (size < sizeof size || size > STELE__SIZED_MAX)
-        return stele__fail(STELE_EINVAL, "%s: its size field says %zu; set it to sizeof(%s)", what, size, what);
+        return stele__fail(STELE_EINVAL, "%s: its size field says %zu; set it to sizeof(%s)", what, size,
+                           what);
     return 0;
 }
 

@@ -181,10 +181,3 @@ void stele__space_refuse(struct stele *log, int code)
     pthread_cond_broadcast(&space->changed);
     pthread_mutex_unlock(&space->lock);
 }
-
-void stele__space_wake(struct stele *log)
-{
-    pthread_mutex_lock(&log->space.lock);
-    pthread_cond_broadcast(&log->space.changed);
-    pthread_mutex_unlock(&log->space.lock);
-}

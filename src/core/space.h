@@ -25,7 +25,4 @@ void stele__space_open(struct stele *log);
 /* The helper could not: this thread's last error says why. */
 void stele__space_refuse(struct stele *log, int code);
 
-/* Wake everybody who waits here (the log has failed or closes). */
-void stele__space_wake(struct stele *log);
-
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/stat.c: figures about a log, for people and for metrics. Looks at the directory anew at each call; changes
- * nothing. On a writer it takes commit leadership for the moment in which it counts what is published and not
- * committed yet: struct stele__commit has one reader at a time. */
+/* core/stat.c: figures about a log, for people and for metrics. Looks at the directory anew at each call;
+ * changes nothing. On a writer it takes commit leadership for the moment in which it counts what is
+ * published and not committed yet: struct stele__commit has one reader at a time. */
 #include "core/stat.h"
 
 #include "base/error.h"
@@ -86,7 +86,8 @@ static int count(struct stele *log, struct stele__scan *scan, struct stele__coun
         count_writer(log, out);
         if (out->records == 0 || !is_quarantined(scan))
             return 0;
-        /* Record numbers go on over a quarantined segment: what is really there must be counted one by one. */
+        /* Record numbers go on over a quarantined segment: what is really there must be counted one by
+         * one. */
         struct stele__count walked;
         int rc = stele__stat_walk(scan, out->first, out->published, &walked);
         out->records = walked.records;
@@ -199,7 +200,8 @@ static void take_class(struct stele *log, struct stele_stat *out)
     static const char *const names[] = {"unknown", "pmem", "msync", "none"};
     enum stele__media_class own = log->media.class_;
     uint32_t live = atomic_load_explicit(&log->live_page->media_class, memory_order_acquire);
-    bool others = log->read_only && out->writer_alive == 1 && live >= STELE__MEDIA_PMEM && live <= STELE__MEDIA_NONE;
+    bool others =
+        log->read_only && out->writer_alive == 1 && live >= STELE__MEDIA_PMEM && live <= STELE__MEDIA_NONE;
     uint32_t in_force = others ? live : (uint32_t)own;
     out->durability = (enum stele_durability)(int)in_force;
     snprintf(out->durability_name, sizeof out->durability_name, "%s", names[in_force]);

@@ -7,16 +7,16 @@
 #include "core/scan.h"
 
 struct stele__count {
-    uint64_t first;         /* sequence counted from */
-    stele_lsn published;    /* counted to */
-    uint64_t records;       /* data records between */
-    uint64_t number;        /* data records of the log before `published`, trimmed ones included (a writer's) */
+    uint64_t first;      /* sequence counted from */
+    stele_lsn published; /* counted to */
+    uint64_t records;    /* data records between */
+    uint64_t number;     /* data records of the log before `published`, trimmed ones included (a writer's) */
     uint64_t open_sequence; /* first segment that is not sealed, UINT64_MAX without */
     uint64_t open_time_ns;  /* first time known of it, or 0 */
 };
 
-/* Scan the log's directory; once more when a trim removed files in the middle. 0 or as stele__scan(). Free the
- * scan in either case. */
+/* Scan the log's directory; once more when a trim removed files in the middle. 0 or as stele__scan(). Free
+ * the scan in either case. */
 int stele__stat_scan(struct stele *log, struct stele__scan *scan);
 
 /* Count by footers, and by walking what is not sealed, from segment `first` up to `limit` or the first place

@@ -51,8 +51,8 @@ static bool walk_segment(struct stele__walk *walk, stele_lsn limit, struct stele
 }
 
 /* `*go_on`: everything up to the end of this segment was counted. */
-static int count_segment(struct stele__scan *scan, const struct stele__found *found, stele_lsn limit, uint8_t *image,
-                         struct stele__count *out, bool *go_on)
+static int count_segment(struct stele__scan *scan, const struct stele__found *found, stele_lsn limit,
+                         uint8_t *image, struct stele__count *out, bool *go_on)
 {
     const uint64_t data_bytes = UINT64_C(1) << scan->data_log2;
     *go_on = found->sealed;

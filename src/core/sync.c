@@ -96,7 +96,8 @@ int stele_durable_wait(struct stele *log, stele_lsn lsn, int64_t timeout_ns)
         return stele__fail(STELE_EACCES, "%s: wait with a cursor on a read-only handle", log->path);
     const uint64_t start = stele__clock_monotonic_ns();
     int64_t left = timeout_ns;
-    stele_lsn end = lsn != STELE_LSN_ALL ? lsn + 8 : atomic_load_explicit(&log->tail, memory_order_relaxed);
+    stele_lsn end = lsn != STELE_LSN_ALL ? stele__min_u64(lsn, UINT64_MAX - 8) + 8
+                                         : atomic_load_explicit(&log->tail, memory_order_relaxed);
     while (!reached(log, end)) {
         if (atomic_load_explicit(&log->failed, memory_order_acquire) != 0)
             return stele__fail_latched(log);

@@ -14,21 +14,32 @@
 #include <limits.h>
 #include <stdio.h>
 
+static int fail_ends(const struct stele *log, const char *name, const char *what)
+{
+    return stele__fail(STELE_ECORRUPT, "%s/%s: offset %llu: %s; see 'stele verify %s'", log->path, name,
+                       (unsigned long long)stele__footer_offset(log->data_bytes), what, log->path);
+}
+
 /* Footer of a sealed segment: chain and count at its end begin the next one. */
 static int read_footer(struct stele *log, uint64_t sequence, struct stele__footer *footer)
 {
-    uint8_t pages[2 * STELE__FOOTER_COPY];
+    uint8_t head[STELE__HEADER_BYTES], pages[2 * STELE__FOOTER_COPY];
+    struct stele__header header;
     uint32_t copies;
     char name[STELE__NAME_MAX];
     stele__name_segment(name, sequence, stele__base_of(log, sequence));
     int fd = stele__file_open(log->dirfd, name, false);
-    int rc = fd < 0 ? fd : stele__file_read(fd, pages, sizeof pages, stele__footer_offset(log->data_bytes));
+    int rc = fd < 0 ? fd : stele__file_read(fd, head, sizeof head, 0);
+    if (rc == 0)
+        rc = stele__file_read(fd, pages, sizeof pages, stele__footer_offset(log->data_bytes));
     stele__file_close(fd);
     if (rc != 0)
-        return stele__fail_errno(-rc, "%s/%s: cannot read its footer", log->path, name);
-    if (stele__footer_decode(pages, footer, &copies) != STELE__DECODE_OK || footer->sequence != sequence)
-        return stele__fail(STELE_ECORRUPT, "%s/%s: offset %llu: the footer cannot be read; see 'stele verify %s'",
-                           log->path, name, (unsigned long long)stele__footer_offset(log->data_bytes), log->path);
+        return stele__fail_errno(-rc, "%s/%s: cannot read its ends", log->path, name);
+    if (stele__header_decode(head, &header, &copies) != STELE__DECODE_OK || header.sequence != sequence ||
+        memcmp(header.uuid, log->uuid, sizeof log->uuid) != 0)
+        return fail_ends(log, name, "the header cannot be read");
+    if (!stele__footer_find(pages, &header, footer, &copies))
+        return fail_ends(log, name, "the footer cannot be read");
     return 0;
 }
 
@@ -67,9 +78,7 @@ static int move_beginning(struct stele *log, uint64_t until)
             return stele__latch(log, rc);
     }
     atomic_store(&log->live_page->first, stele__base_of(log, until));
-    atomic_fetch_add(&log->live_page->commits, 1);
-    if (atomic_load(&log->waiters->count) != 0)
-        stele__futex_wake(&log->live_page->commits, INT_MAX, true);
+    stele__control_bump(log);
     return 0;
 }
 
@@ -97,11 +106,17 @@ static int drop_files(struct stele *log, uint64_t from, uint64_t until)
         if (recycle(log, name))
             continue;
         int rc = log->media.ops->unlink(&log->media, log->dirfd, name);
-        if (rc != 0 && rc != -ENOENT) /* quarantined ones have another name */
+        if (rc == -ENOENT) { /* quarantined: it goes with the rest */
+            stele__name_broken(name, sequence, stele__base_of(log, sequence));
+            rc = log->media.ops->unlink(&log->media, log->dirfd, name);
+        }
+        if (rc != 0 && rc != -ENOENT)
             return stele__fail_errno(-rc, "%s/%s: cannot unlink it", log->path, name);
     }
     int rc = log->media.ops->sync_dir(&log->media, log->dirfd);
-    return rc == 0 ? 0 : stele__fail_errno(-rc, "%s: cannot sync the directory", log->path);
+    if (rc == 0)
+        return 0;
+    return stele__latch(log, stele__fail_errno(-rc, "%s: cannot sync the directory", log->path));
 }
 
 /* Segments are sealed by the helper in its own time. One that is full and durable already is waited for, so that a trim

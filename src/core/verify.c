@@ -15,7 +15,8 @@ static uint64_t count_segments(struct stele__scan *scan)
     return count;
 }
 
-int stele_verify(const char *path, const struct stele_verify_options *options, struct stele_verify_result *result)
+int stele_verify(const char *path, const struct stele_verify_options *options,
+                 struct stele_verify_result *result)
 {
     struct stele_verify_options own;
     int rc = stele__sized_in(&own, sizeof own, options, "struct stele_verify_options");
@@ -32,17 +33,18 @@ int stele_verify(const char *path, const struct stele_verify_options *options, s
     if (rc == 0) {
         const struct stele__examined *facts = &look.examined;
         stele__problems_tell(&look.problems, own.problem, own.ctx);
-        stele__sized_out(result,
-                         &(struct stele_verify_result){.verdict = facts->verdict,
-                                                       .live = look.live,
-                                                       .records = facts->records,
-                                                       .first_lsn = facts->first_sequence << look.scan.data_log2,
-                                                       .durable_lsn = facts->vouched,
-                                                       .end_lsn = facts->end,
-                                                       .segments = count_segments(&look.scan),
-                                                       .problems = look.problems.count,
-                                                       .bytes = facts->bytes},
-                         sizeof *result);
+        stele__sized_out(
+            result,
+            &(struct stele_verify_result){.verdict = facts->verdict,
+                                          .live = look.live,
+                                          .records = facts->records,
+                                          .first_lsn = facts->first_sequence << look.scan.data_log2,
+                                          .durable_lsn = facts->vouched,
+                                          .end_lsn = facts->end,
+                                          .segments = count_segments(&look.scan),
+                                          .problems = look.problems.count,
+                                          .bytes = facts->bytes},
+            sizeof *result);
     }
     stele__look_close(&look);
     return rc;

@@ -87,3 +87,18 @@ bool stele__footer_fits(const struct stele__footer *footer, const struct stele__
            footer->first_record + footer->records >= footer->first_record &&
            footer->index_entries <= stele__index_capacity(data_bytes);
 }
+
+bool stele__footer_find(const uint8_t in[2 * STELE__FOOTER_COPY], const struct stele__header *header,
+                        struct stele__footer *out, uint32_t *copies)
+{
+    struct stele__footer other;
+    memset(&other, 0, sizeof other);
+    memset(out, 0, sizeof *out);
+    bool a = decode_copy(in, out) == STELE__DECODE_OK && stele__footer_fits(out, header);
+    bool b = decode_copy(in + STELE__FOOTER_COPY, &other) == STELE__DECODE_OK && stele__footer_fits(&other, header) &&
+             (!a || memcmp(out, &other, sizeof other) == 0);
+    if (!a)
+        *out = other;
+    *copies = (a ? 1u : 0u) | (b ? 2u : 0u);
+    return a || b;
+}

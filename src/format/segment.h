@@ -91,6 +91,10 @@ enum stele__decode stele__footer_decode(const uint8_t in[2 * STELE__FOOTER_COPY]
 /* Does this footer belong to this header, and are its fields possible? */
 bool stele__footer_fits(const struct stele__footer *footer, const struct stele__header *header);
 
+/* The same, where the header is known: a copy that belongs to another segment does not count. False: no copy serves. */
+bool stele__footer_find(const uint8_t in[2 * STELE__FOOTER_COPY], const struct stele__header *header,
+                        struct stele__footer *out, uint32_t *copies);
+
 const char *stele__decode_name(enum stele__decode result);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os/clock.h: time, randomness, process identity. */
+/* os/clock.h: time and randomness. */
 #ifndef STELE_OS_CLOCK_H
 #define STELE_OS_CLOCK_H
 

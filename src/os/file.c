@@ -71,6 +71,12 @@ int stele__file_create(int dirfd, const char *name, mode_t mode)
     return fd;
 }
 
+bool stele__file_exists(int dirfd, const char *name)
+{
+    struct stat st;
+    return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int stele__file_size(int fd, uint64_t *size, uint64_t *disk_bytes)
 {
     struct stat st;
@@ -126,6 +132,15 @@ int stele__file_allocate(int fd, uint64_t size)
     if (rc == 0)
         return 0;
     return errno == EOPNOTSUPP || errno == ENOSYS ? write_zeroes(fd, size) : -errno;
+}
+
+int stele__file_fill_holes(int fd, uint64_t size)
+{
+    int rc;
+    do {
+        rc = fallocate(fd, 0, 0, (off_t)size);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 || errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
 }
 
 int stele__file_read(int fd, void *buf, size_t len, uint64_t offset)

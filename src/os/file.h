@@ -27,6 +27,8 @@ int stele__dir_each(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx
 int stele__file_open(int dirfd, const char *name, bool writable);
 /* openat(O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC) with exactly `mode`. */
 int stele__file_create(int dirfd, const char *name, mode_t mode);
+/* Does the name exist, whatever it names? */
+bool stele__file_exists(int dirfd, const char *name);
 int stele__file_size(int fd, uint64_t *size, uint64_t *disk_bytes /* may be NULL */);
 int stele__file_mode(int fd, mode_t *mode); /* permission bits, of a directory too */
 /* Swap the names of two files in one step. -EINVAL, -ENOSYS: this file system cannot. */
@@ -34,6 +36,9 @@ int stele__file_exchange(int dirfd, const char *one, const char *other);
 /* Blocks for [0, size), zero, with the file size set to it: posix_fallocate semantics without its emulation's traps
  * (fallocate(2); on EOPNOTSUPP write zeroes). */
 int stele__file_allocate(int fd, uint64_t size);
+/* Give holes of an existing file their blocks, so that no store can meet a full disk. Content is kept; a file system that
+ * cannot is left as it is. 0 or -errno. */
+int stele__file_fill_holes(int fd, uint64_t size);
 /* Exactly len bytes or an error: -ENODATA when the file ends before. Short reads and EINTR are handled. */
 int stele__file_read(int fd, void *buf, size_t len, uint64_t offset);
 int stele__file_write(int fd, const void *buf, size_t len, uint64_t offset);

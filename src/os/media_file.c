@@ -44,10 +44,12 @@ int stele__media_file_take(int dirfd, const char *name, uint64_t bytes)
     int fd = stele__file_open(dirfd, name, true);
     if (fd < 0)
         return fd;
-    uint64_t size = 0;
-    int err = stele__file_size(fd, &size, NULL);
+    uint64_t size = 0, on_disk = 0;
+    int err = stele__file_size(fd, &size, &on_disk);
     if (err == 0 && (size != bytes || bytes == 0))
         err = -ENODATA;
+    if (err == 0 && on_disk < bytes) /* a sparse copy: without blocks a store could end in SIGBUS on a full disk */
+        err = stele__file_fill_holes(fd, bytes);
     if (err != 0) {
         stele__file_close(fd);
         return err;

@@ -24,7 +24,7 @@ Footer = layout("<8s16sQIIQQQQQQQQQQ4xI", "magic uuid sequence salt incarnation 
                 "chain_start chain_end first_time_ns last_time_ns index_entries index_hash data_hash crc")
 Mark = layout("<7Q", "upto chain chain_start number time_ns durable reserved")
 Record = namedtuple("Record", "lsn type is_data epoch size head payload mark vouches")
-Segment = namedtuple("Segment", "header metadata footer data index")
+Segment = namedtuple("Segment", "header metadata footer data index whole")
 
 class Refused(Exception):
     """No log, or a log of another version: nothing is known to be wrong."""
@@ -97,18 +97,16 @@ class Log:
     def __init__(self, directory):
         self.directory, self.problems, self.records, self.marks, self.durable = directory, [], [], 0, 0
         self.k = self.uuid = self.first = self.end = self.start = None
-        self.segments, self.broken = {}, set()  # sequence -> Segment, or None for a damaged one
+        self.segments = {}  # sequence -> Segment, or None for an unreadable one
         files = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
         names = [m for m in map(NAME.fullmatch, files) if m]
         if "control" not in files and all(m[3] for m in names):
             raise Refused("not a log")
         self.read_control(self.content("control"), names)
-        for m in names if self.k else ():
-            s, mine = int(m[1], 16), int(m[2], 16) == int(m[1], 16) << self.k  # R1
-            if mine and m[3]:
-                self.broken.add(s)
-            elif mine and s >= self.first:
-                self.segments[s] = self.open_segment(m[0], s)
+        self.broken = {int(m[1], 16) for m in names if m[3]}
+        for m in sorted(names, key=lambda m: int(m[2], 16) != int(m[1], 16) << (self.k or 0)):  # R1
+            if not m[3] and self.k and (s := int(m[1], 16)) >= self.first:
+                self.segments[s] = self.segments.get(s) or self.open_segment(m[0], s, int(m[2], 16))
 
     def content(self, name):
         return (self.directory / name).read_bytes() if (self.directory / name).is_file() else b""
@@ -119,7 +117,7 @@ class Log:
                                   harmless=harmless))
 
     def read_control(self, raw, names):  # R2 to R4
-        blocks = [control_block(raw[at:at + 128]) if len(raw) >= 2 * PAGE else None for at in (0, PAGE)]
+        blocks = [control_block(raw[at:at + 128]) if len(raw) == 4 * PAGE else None for at in (0, PAGE)]
         if any(blocks):
             b = max(filter(None, blocks), key=lambda b: b.generation)  # the first of equals
             self.k, self.uuid, self.first, self.durable = b.k, b.uuid, b.first_sequence, b.durable
@@ -133,24 +131,26 @@ class Log:
             if h and not self.k:
                 self.k, self.uuid, self.first = h.k, h.uuid, int(names[0][1], 16)
 
-    def open_segment(self, name, sequence):  # R5 to R8
+    def open_segment(self, name, sequence, base):  # R5 to R8
         raw, area = self.content(name), 1 << self.k
-        copies, index_at = [header_copy(raw[:COPY]), header_copy(raw[COPY:PAGE])], PAGE + area
+        data, index_at = raw[PAGE:PAGE + area].ljust(area, b"\0"), PAGE + area
+        copies = [header_copy(raw[at:at + COPY]) if len(raw) >= PAGE else None for at in (0, COPY)]
         h, feet_at = copies[0] or copies[1], index_at + -(-(area // 65536 + 1) * 24 // PAGE) * PAGE
-        if len(raw) != feet_at + 2 * PAGE:
-            return self.problem("size", f"{name} has {len(raw)} bytes", sequence, len(raw))
-        if not h or (h.uuid, h.k, h.sequence) != (self.uuid, self.k, sequence):
-            return self.problem("header", f"no valid header, or not that of {name}", sequence, 0)
-        end = 128 + h.metadata_bytes
+        whole = len(raw) == feet_at + 2 * PAGE
+        empty = (self.directory / name).is_file() and not NONZERO.search(data)
+        if not h or (h.uuid, h.k, h.sequence, h.base) != (self.uuid, self.k, sequence, base):
+            return self.problem("header", f"no valid header, or not that of {name}", sequence, 0, None, empty)
+        if not whole:
+            self.problem("size", f"{name} has {len(raw)} bytes", sequence, len(raw), None, empty)
+        end, bad = 128 + h.metadata_bytes, bool(copies[0])
         if not all(copies) or raw[:end] != raw[COPY:COPY + end]:
-            bad = 1 if copies[0] else 0
             self.problem("header", f"copy {'AB'[bad]} is invalid", sequence, bad * COPY, harmless=True)
-        feet = [raw[at:at + 128] for at in (feet_at, feet_at + PAGE)]
+        feet = [raw[at:at + 128].ljust(128, b"\0") for at in (feet_at, feet_at + PAGE)]
         footers = [footer_copy(foot, h) for foot in feet]
         for i in (0, 1):
             if any(feet[i]) and not footers[i] or i and all(footers) and feet[0] != feet[1]:
                 self.problem("footer", f"copy {'AB'[i]} is invalid", sequence, feet_at + i * PAGE, None, True)
-        return Segment(h, raw[128:end], footers[0] or footers[1], raw[PAGE:index_at], raw[index_at:feet_at])
+        return Segment(h, raw[128:end], footers[0] or footers[1], data, raw[index_at:feet_at], whole)
 
     def walk(self):
         """Hands out the records and returns T, the end [9.3]."""
@@ -164,7 +164,8 @@ class Log:
             return None
         if not seg:
             return s << self.k
-        f, lsn, end, epoch, found, places = seg.footer, s << self.k, (s + 1) << self.k, 0, [], {}
+        f, epoch, found, places = seg.whole and seg.footer, 0, [], {}
+        lsn, end = s << self.k, (s + 1) << self.k
         if f:
             self.durable, self.start = max(self.durable, f.end), self.start or (f.chain_start, f.first_record)
             if self.start != (f.chain_start, f.first_record):
@@ -173,8 +174,7 @@ class Log:
         while lsn < end and (r := record_at(seg.data, lsn, seg.header.salt)) and r.epoch >= epoch:  # R15
             found.append(r)
             lsn, epoch = lsn + r.size, r.epoch
-        m = next((r.mark for r in found if r.mark), None)
-        if m and not self.start:  # unknown: believe the first mark
+        if not self.start and (m := next((r.mark for r in found if r.mark), None)):  # believe the first mark
             self.start = m.chain_start, max(m.number - sum(r.is_data for r in found if r.lsn < m.upto), 0)
         here, upto = self.start, s << self.k
         for r in found:
@@ -191,7 +191,7 @@ class Log:
                 self.records.append(dict(lsn=r.lsn, type=max(r.type - 0x0F, 0), len=len(r.payload),
                                          sha256=hashlib.sha256(r.payload).hexdigest()))
         self.start = here
-        return lsn if lsn < end else self.check_sealed(s, seg, places) if f else None
+        return lsn if lsn < end or not seg.whole else self.check_sealed(s, seg, places) if f else None
 
     def check_sealed(self, s, seg, places):
         f, last = seg.footer, -65536

@@ -433,7 +433,8 @@ static void the_table_of_the_control_block_holds(void **state)
                                .incompat = 0x7172737475767778,
                                .ro_compat = 0x8182838485868788,
                                .incarnation = 0x91929394,
-                               .data_log2 = 21};
+                               .data_log2 = 21,
+                               .flags = STELE__CONTROL_UNSYNCED};
     memcpy(c.uuid, "0123456789abcdef", 16);
     uint8_t bytes[STELE__CONTROL_PAGE];
     stele__control_encode(bytes, &c);
@@ -444,6 +445,7 @@ static void the_table_of_the_control_block_holds(void **state)
         {"major", &version},
         {"minor", &minor},
         {"data_log2", &c.data_log2},
+        {"flags", &c.flags},
         {"incompat", &c.incompat},
         {"ro_compat", &c.ro_compat},
         {"uuid", c.uuid},

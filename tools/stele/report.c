@@ -17,7 +17,7 @@ static const char *advice(const struct stele_problem *problem)
     } table[] = {
         {"torn", "nothing was lost; the next open for writing cuts it, or: stele repair DIR --apply"},
         {"residue", "bytes behind the end that no record owns; the next open for writing clears them"},
-        {"quarantined", "put there by stele repair; delete it when it is no longer needed"},
+        {"quarantined", "it owns up to the gap: keep it until the log has been trimmed beyond it"},
         {"foreign-log", "the file belongs to another log; move it away"},
         {"name", "the file was renamed or copied; give it back its name, or move it away"},
         {"missing", "bring the file back from a backup; else stele repair DIR says what can be kept"},
