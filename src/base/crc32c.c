@@ -3,8 +3,8 @@
 
 #include "base/bits.h"
 
-/* table[n] is four shifts of n through the reflected polynomial. Constant data: no initialisation order, no global
- * state; sixteen entries, because this path serves only processors without a crc32 instruction. */
+/* table[n] is four shifts of n through the reflected polynomial. Constant data: no initialisation order,
+ * no global state; sixteen entries, because this path serves only processors without a crc32 instruction. */
 static const uint32_t nibble_table[16] = {
     0x00000000u, 0x105ec76fu, 0x20bd8edeu, 0x30e349b1u, 0x417b1dbcu, 0x5125dad3u, 0x61c69362u, 0x7198540du,
     0x82f63b78u, 0x92a8fc17u, 0xa24bb5a6u, 0xb21572c9u, 0xc38d26c4u, 0xd3d3e1abu, 0xe330a81au, 0xf36e6f75u,

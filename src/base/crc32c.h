@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base/crc32c.h: CRC-32C (Castagnoli, reflected polynomial 0x82f63b78, complemented in and out), extendable:
- * crc32c(crc32c(0, a), b) == crc32c(0, a|b). Any value may be the start, which is how records are seeded.
+/* base/crc32c.h: CRC-32C (Castagnoli, reflected polynomial 0x82f63b78, complemented in and out),
+ * extendable: crc32c(crc32c(0, a), b) == crc32c(0, a|b). Any value may be the start, which is how records
+ * are seeded.
  *
- * The hardware step is offered as an inline function so that copy and checksum of a record run in one loop. */
+ * The hardware step is offered as an inline function so that copy and checksum of a record run in one
+ * loop. */
 #ifndef STELE_BASE_CRC32C_H
 #define STELE_BASE_CRC32C_H
 
@@ -10,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Both ways by name, for tests that compare them. _hw must not be called when stele__crc32c_has_hw() is false. */
+/* Both ways by name, for tests that compare them. _hw must not be called when stele__crc32c_has_hw() is
+ * false. */
 uint32_t stele__crc32c_table(uint32_t crc, const void *data, size_t len);
 uint32_t stele__crc32c_hw(uint32_t crc, const void *data, size_t len);
 
@@ -30,16 +33,17 @@ STELE__CRC_TARGET static inline uint32_t stele__crc32c_step8(uint32_t raw, uint8
     return __builtin_ia32_crc32qi(raw, byte);
 }
 
-/* x^(64 * 2^k - 33) modulo the polynomial, reflected. The product of two reflected numbers carries a factor x, and a crc32
- * step one of x^32: 33 in all. */
+/* x^(64 * 2^k - 33) modulo the polynomial, reflected. The product of two reflected numbers carries a
+ * factor x, and a crc32 step one of x^32: 33 in all. */
 extern const uint32_t stele__crc32c_powers[9];
 
-/* The register after 2^k more words of zero. By linearity, the register after a and then b is that after a, moved over the
- * length of b, xor that after b alone. */
+/* The register after 2^k more words of zero. By linearity, the register after a and then b is that after
+ * a, moved over the length of b, xor that after b alone. */
 STELE__CRC_TARGET static inline uint64_t stele__crc32c_move_power(uint64_t raw, unsigned k)
 {
     typedef long long pair __attribute__((vector_size(16)));
-    pair product = __builtin_ia32_pclmulqdq128((pair){(long long)raw, 0}, (pair){stele__crc32c_powers[k], 0}, 0);
+    pair product =
+        __builtin_ia32_pclmulqdq128((pair){(long long)raw, 0}, (pair){stele__crc32c_powers[k], 0}, 0);
     return stele__crc32c_step64(0, (uint64_t)product[0]);
 }
 #else

@@ -35,6 +35,7 @@ static bool prepare(struct stele *log, bool woken)
         uint64_t wanted = stele__sequence_of(log, tail) + 1 + log->spares;
         if (log->ring_high >= wanted || log->ring_high - log->ring_low >= STELE__RING || failed(log))
             return did;
+        stele__space_attempt(log);
         int rc = stele__prepare_next(log);
         if (rc != 0) {
             stele__space_refuse(log, rc);

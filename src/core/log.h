@@ -75,7 +75,8 @@ struct stele__debt {
 struct stele__space {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* ready moved, an attempt failed, or the log failed or closes */
-    uint64_t failures;      /* attempts to prepare a segment that failed */
+    uint64_t attempts;      /* to prepare a segment, begun so far */
+    uint64_t refused;       /* number of the last one that failed */
     int error;              /* of the last one */
     char text[STELE__ERROR_MAX];
     struct stele__debt *debts; /* reserved beyond `ready` by appends that gave up: padded when space comes */

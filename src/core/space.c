@@ -59,11 +59,11 @@ int stele__space_wait(struct stele *log, stele_lsn end)
     struct stele__space *space = &log->space;
     int rc = 0;
     pthread_mutex_lock(&space->lock);
-    uint64_t failures = space->failures;
+    const uint64_t before = space->attempts; /* one that is under way may not know of the room there is now */
     while (rc == 0 && !enough(log, end)) {
         if (stopped(log)) {
             rc = stele__fail_latched(log);
-        } else if (space->failures != failures) {
+        } else if (space->refused > before) {
             rc = refused(log);
         } else if (log->helper.inline_only) {
             pthread_mutex_unlock(&space->lock);
@@ -171,11 +171,18 @@ void stele__space_open(struct stele *log)
     pthread_mutex_unlock(&space->lock);
 }
 
+void stele__space_attempt(struct stele *log)
+{
+    pthread_mutex_lock(&log->space.lock);
+    log->space.attempts++;
+    pthread_mutex_unlock(&log->space.lock);
+}
+
 void stele__space_refuse(struct stele *log, int code)
 {
     struct stele__space *space = &log->space;
     pthread_mutex_lock(&space->lock);
-    space->failures++;
+    space->refused = space->attempts;
     space->error = code;
     snprintf(space->text, sizeof space->text, "%s: no prepared segment: %s", log->path, stele_last_error());
     pthread_cond_broadcast(&space->changed);

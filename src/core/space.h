@@ -9,7 +9,7 @@
 int stele__space_init(struct stele *log);
 void stele__space_destroy(struct stele *log);
 
-/* Wait until `ready` >= end. Asks the helper for a segment; returns the error of an attempt that failed after the call
+/* Wait until `ready` >= end. Asks the helper for a segment; returns the error of an attempt that began after the call
  * began, or STELE_EFAILED. */
 int stele__space_wait(struct stele *log, stele_lsn end);
 
@@ -21,6 +21,9 @@ void stele__space_abandon(struct stele *log, stele_lsn lsn, uint64_t bytes);
 
 /* The helper prepared the segment that begins at `ready` (its ring entry is set): pad what was given up, open it. */
 void stele__space_open(struct stele *log);
+
+/* The helper begins to prepare a segment. Whoever waits since before then believes the outcome. */
+void stele__space_attempt(struct stele *log);
 
 /* The helper could not: this thread's last error says why. */
 void stele__space_refuse(struct stele *log, int code);

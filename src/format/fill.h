@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* format/fill.h: filling a small record with the crc32 instruction, inline because the calls would cost as much as the
- * work. For format/record.c and for the append path, where stele__crc32c_has_hw() said yes; everybody else calls
- * stele__record_fill(). */
+/* format/fill.h: filling a small record with the crc32 instruction, inline because the calls would cost as
+ * much as the work. For format/record.c and for the append path, where stele__crc32c_has_hw() said yes;
+ * everybody else calls stele__record_fill(). */
 #ifndef STELE_FORMAT_FILL_H
 #define STELE_FORMAT_FILL_H
 
 #include "format/record.h"
 
-/* Above this size memcpy's wide stores beat the fused word loop; the checksum then reads the source from cache. */
+/* Above this size memcpy's wide stores beat the fused word loop; the checksum then reads the source from
+ * cache. */
 #define STELE__FUSED_MAX 256u
 
 struct stele__sums {
@@ -15,7 +16,8 @@ struct stele__sums {
     uint64_t word; /* record word with hcheck */
 };
 
-STELE__CRC_TARGET static inline struct stele__sums stele__fill_header(uint64_t word, uint32_t seed, uint32_t dback)
+STELE__CRC_TARGET static inline struct stele__sums stele__fill_header(uint64_t word, uint32_t seed,
+                                                                      uint32_t dback)
 {
     uint64_t raw = stele__crc32c_step64((uint32_t)~seed, word);
     struct stele__sums sums = {0, word | (uint64_t)(~(uint32_t)raw >> 24) << 56};
@@ -41,7 +43,8 @@ static inline uint64_t stele__fill_last_word(const uint8_t *data, size_t len)
 }
 
 /* Copy a payload, padded, and carry the register over it. */
-STELE__CRC_TARGET static inline uint64_t stele__fill_payload(uint64_t raw, uint8_t *to, const uint8_t *data, size_t len)
+STELE__CRC_TARGET static inline uint64_t stele__fill_payload(uint64_t raw, uint8_t *to, const uint8_t *data,
+                                                             size_t len)
 {
     const size_t whole = len & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8) {
@@ -58,8 +61,8 @@ STELE__CRC_TARGET static inline uint64_t stele__fill_payload(uint64_t raw, uint8
 }
 
 /* A record of at most STELE__FUSED_MAX bytes, as stele__record_fill(). */
-STELE__CRC_TARGET static inline uint64_t stele__fill_small(uint8_t *at, uint64_t word, uint32_t seed, uint32_t dback,
-                                                           const uint8_t *data, size_t len)
+STELE__CRC_TARGET static inline uint64_t stele__fill_small(uint8_t *at, uint64_t word, uint32_t seed,
+                                                           uint32_t dback, const uint8_t *data, size_t len)
 {
     struct stele__sums sums = stele__fill_header(word, seed, dback);
     sums.raw = stele__fill_payload(sums.raw, at + STELE__RECORD_HEADER, data, len);
@@ -67,8 +70,9 @@ STELE__CRC_TARGET static inline uint64_t stele__fill_small(uint8_t *at, uint64_t
     return sums.word;
 }
 
-/* The same in two steps: what can be known of the checksum before the record's place is, and the rest. The register after
- * header and payload is that after the header, moved over the payload's length, xor that after the payload alone. */
+/* The same in two steps: what can be known of the checksum before the record's place is, and the rest. The
+ * register after header and payload is that after the header, moved over the payload's length, xor that
+ * after the payload alone. */
 STELE__CRC_TARGET static inline uint64_t stele__fill_sum(const uint8_t *data, size_t len)
 {
     const size_t whole = len & ~(size_t)7;
@@ -78,8 +82,9 @@ STELE__CRC_TARGET static inline uint64_t stele__fill_sum(const uint8_t *data, si
     return whole < len ? stele__crc32c_step64(raw, stele__fill_last_word(data, len)) : raw;
 }
 
-STELE__CRC_TARGET static inline uint64_t stele__fill_summed(uint8_t *at, uint64_t word, uint32_t seed, uint32_t dback,
-                                                            const uint8_t *data, size_t len, uint64_t sum)
+STELE__CRC_TARGET static inline uint64_t stele__fill_summed(uint8_t *at, uint64_t word, uint32_t seed,
+                                                            uint32_t dback, const uint8_t *data, size_t len,
+                                                            uint64_t sum)
 {
     struct stele__sums sums = stele__fill_header(word, seed, dback);
     sums.raw = stele__crc32c_move(sums.raw, (unsigned)(len + 7) / 8) ^ sum;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* format/record.c: filling records. The copy and the checksum of a payload run over the same 8-byte words, so that a
- * small record is touched once. Two builds of each loop: with the crc32 instruction and with the table. */
+/* format/record.c: filling records. The copy and the checksum of a payload run over the same 8-byte words,
+ * so that a small record is touched once. Two builds of each loop: with the crc32 instruction and with the
+ * table. */
 #include "format/fill.h"
 
 #define LEN_OFFSET 0
@@ -44,7 +45,8 @@ STELE__CRC_TARGET static uint32_t header_sum_hw(uint64_t *word, uint32_t seed, u
 
 static inline uint32_t header(uint64_t *word, uint32_t seed, uint32_t dback)
 {
-    return STELE__LIKELY(stele__crc32c_has_hw()) ? header_sum_hw(word, seed, dback) : header_table(word, seed, dback);
+    return STELE__LIKELY(stele__crc32c_has_hw()) ? header_sum_hw(word, seed, dback)
+                                                 : header_table(word, seed, dback);
 }
 
 static inline void zero_padding(uint8_t *at, uint32_t len)
@@ -64,7 +66,8 @@ uint64_t stele__record_seal(uint8_t *at, uint64_t word, uint32_t seed, uint32_t 
     return word;
 }
 
-uint64_t stele__record_fill(uint8_t *at, uint64_t word, uint32_t seed, uint32_t dback, const void *data, size_t len)
+uint64_t stele__record_fill(uint8_t *at, uint64_t word, uint32_t seed, uint32_t dback, const void *data,
+                            size_t len)
 {
     if (STELE__LIKELY(stele__crc32c_has_hw()))
         return fill_hw(at, word, seed, dback, data, len);
