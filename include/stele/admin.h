@@ -18,7 +18,7 @@ enum stele_segment_state {
 };
 
 struct stele_segment_stat {
-    char name[48];          /* file name inside the directory */
+    char name[48]; /* file name inside the directory */
     uint64_t sequence;
     stele_lsn base_lsn;
     enum stele_segment_state state;
@@ -38,19 +38,19 @@ struct stele_stat {
     uint64_t segments;      /* files that are part of the log, spares included */
     uint64_t file_bytes;    /* of all of them */
     uint64_t disk_bytes;
-    uint64_t pins;          /* distinct segments that cursors or pins of any process hold */
-    stele_lsn pinned_lsn;   /* the lowest of them; STELE_LSN_NONE without */
-    uint64_t oldest_time_ns; /* first time known, 0 without */
+    uint64_t pins;                    /* distinct segments that cursors or pins of any process hold */
+    stele_lsn pinned_lsn;             /* the lowest of them; STELE_LSN_NONE without */
+    uint64_t oldest_time_ns;          /* first time known, 0 without */
     enum stele_durability durability; /* in force; without a writer at work, what auto would pick */
     char durability_name[16];
     char durability_reason[192];
     unsigned char uuid[16];
     uint64_t created_ns;
-    int32_t failed;          /* 0, or the code that latched this log as failed */
-    int32_t writer_alive;    /* 1: a process holds the writer lock */
-    int64_t writer_pid;      /* -1 when there is none or it cannot be told */
+    int32_t failed;           /* 0, or the code that latched this log as failed */
+    int32_t writer_alive;     /* 1: a process holds the writer lock */
+    int64_t writer_pid;       /* -1 when there is none or it cannot be told */
     uint64_t writer_start_ns; /* when that process opened the log, ns since 1970 */
-    uint32_t metadata_bytes; /* application metadata of the newest segment */
+    uint32_t metadata_bytes;  /* application metadata of the newest segment */
     unsigned char metadata[STELE_METADATA_MAX];
 };
 
@@ -92,14 +92,14 @@ struct stele_verify_options {
 struct stele_verify_result {
     size_t size;
     enum stele_verdict verdict;
-    uint32_t live;         /* 1: a writer was at work; everything up to its durable point was checked */
-    uint64_t records;      /* data records that validated */
+    uint32_t live;    /* 1: a writer was at work; everything up to its durable point was checked */
+    uint64_t records; /* data records that validated */
     stele_lsn first_lsn;
     stele_lsn durable_lsn; /* the highest position anything vouches for */
     stele_lsn end_lsn;     /* end of the valid records */
     uint64_t segments;
-    uint64_t problems;     /* harmless ones included */
-    uint64_t bytes;        /* of log validated */
+    uint64_t problems; /* harmless ones included */
+    uint64_t bytes;    /* of log validated */
 };
 
 /* Check every byte that means something: headers, names, every record of every segment, chain and
@@ -132,15 +132,15 @@ struct stele_repair_result {
     uint64_t records_removed;  /* valid records behind the cut, and those in quarantined segments */
     uint64_t bytes_removed;
     uint64_t segments_quarantined;
-    char backup[256];          /* where the copies are; empty when nothing was removed */
+    char backup[256]; /* where the copies are; empty when nothing was removed */
 };
 
 /* Mend a log: cut a torn tail, rebuild damaged copies of control blocks, headers, footers and indexes;
  * with permission also cut at, or quarantine, damage, and make a lost control file anew (either flag:
- * nothing can tell any more whether segments are missing). A copy of everything removed is made durable first.
- * Needs the writer lock when it applies.
- * Returns 0; STELE_ECORRUPT (damage, and neither flag given: nothing was changed); STELE_ELOCKED;
- * and what stele_verify() returns. Killed at any point, it can be run again. */
+ * nothing can tell any more whether segments are missing). A copy of everything removed is made durable
+ * first. Needs the writer lock when it applies. Returns 0; STELE_ECORRUPT (damage, and neither flag given:
+ * nothing was changed); STELE_ELOCKED; and what stele_verify() returns. Killed at any point, it can be run
+ * again. */
 STELE_API int stele_repair(const char *path, const struct stele_repair_options *options,
                            struct stele_repair_result *result);
 
@@ -167,28 +167,28 @@ struct stele_item {
     uint64_t offset;     /* in the file, bytes */
     stele_lsn lsn;
     uint64_t sequence;
-    uint32_t len;        /* payload bytes */
-    uint32_t wire_type;  /* the type byte as stored */
-    unsigned type;       /* user type of data */
+    uint32_t len;       /* payload bytes */
+    uint32_t wire_type; /* the type byte as stored */
+    unsigned type;      /* user type of data */
     uint32_t epoch;
     uint32_t crc;
     uint32_t dback;
-    const void *data;    /* payload of a record, valid during the call */
-    const char *detail;  /* INVALID: why */
+    const void *data;   /* payload of a record, valid during the call */
+    const char *detail; /* INVALID: why */
     /* HEADER, FOOTER, MARK */
     unsigned char uuid[16];
     uint32_t salt, incarnation;
-    uint64_t created_ns;       /* HEADER */
-    uint32_t valid_copies;     /* HEADER, FOOTER: bit 0 copy A, bit 1 copy B */
-    uint32_t metadata_bytes;   /* HEADER: data points at the metadata */
-    stele_lsn upto_lsn;        /* MARK: the chain below holds up to here */
-    stele_lsn durable_lsn;     /* MARK */
+    uint64_t created_ns;         /* HEADER */
+    uint32_t valid_copies;       /* HEADER, FOOTER: bit 0 copy A, bit 1 copy B */
+    uint32_t metadata_bytes;     /* HEADER: data points at the metadata */
+    stele_lsn upto_lsn;          /* MARK: the chain below holds up to here */
+    stele_lsn durable_lsn;       /* MARK */
     uint64_t chain, chain_start; /* MARK: at upto_lsn, at the segment's start. FOOTER: end, start */
-    uint64_t record_number;    /* MARK: data records before upto_lsn. FOOTER: before the segment */
-    uint64_t records;          /* FOOTER */
-    uint64_t time_ns;          /* MARK; FOOTER: last */
-    uint64_t index_entries;    /* FOOTER */
-    uint64_t data_hash;        /* FOOTER */
+    uint64_t record_number;      /* MARK: data records before upto_lsn. FOOTER: before the segment */
+    uint64_t records;            /* FOOTER */
+    uint64_t time_ns;            /* MARK; FOOTER: last */
+    uint64_t index_entries;      /* FOOTER */
+    uint64_t data_hash;          /* FOOTER */
 };
 
 /* Returns 0 to go on, anything else to stop; stele_inspect() then returns that value. */

@@ -58,7 +58,7 @@ enum stele_error {
     STELE_ETOOBIG = -12,  /* record larger than stele_record_max() */
     STELE_ETRIMMED = -13, /* the position lies before the first LSN */
     STELE_ETIMEDOUT = -14,
-    STELE_EGAP = -15,    /* a cursor stepped over a quarantined segment; go on to read behind it */
+    STELE_EGAP = -15,     /* a cursor stepped over a quarantined segment; go on to read behind it */
     STELE_EREWOUND = -16, /* records seen as published, not durable, did not survive a crash */
     STELE_EBUSY = -17,    /* cursors or pins are still open */
     STELE_ENOENT = -18,   /* no such file or directory */

@@ -31,8 +31,8 @@ struct stele_record {
     const void *data; /* payload, borrowed from the map until the next call on the cursor */
     size_t len;       /* bytes */
     stele_lsn lsn;
-    stele_lsn next;   /* where the record after this one begins, at the earliest */
-    unsigned type;    /* user type, 0..STELE_TYPE_MAX */
+    stele_lsn next; /* where the record after this one begins, at the earliest */
+    unsigned type;  /* user type, 0..STELE_TYPE_MAX */
 };
 
 /* Open a cursor. Without STELE_DURABLE_ONLY it sees records as soon as they are published.

@@ -35,25 +35,28 @@ enum stele_open_flags {
 /* Zero means default throughout. A shorter struct (older caller) is filled up with defaults; in a
  * longer one (newer caller) the bytes this library does not know must be zero, else STELE_EINVAL. */
 struct stele_options {
-    size_t size;              /* sizeof(struct stele_options) */
-    uint32_t flags;           /* enum stele_open_flags */
-    uint32_t durability;      /* enum stele_durability; chosen anew at every open */
-    uint64_t segment_bytes;   /* at creation: data bytes of a segment, a power of two; 0 = 64 MiB */
-    uint32_t spare_segments;  /* prepared ahead of the tail, 1..8; 0 = 2 */
-    uint32_t file_mode;       /* permission bits of new files; 0 = 0600 */
-    uint32_t dir_mode;        /* of a new directory; 0 = 0700 */
-    uint32_t reserved;        /* 0 */
-    const void *metadata;     /* copied to the head of every segment made in this open; NULL = what the */
-    size_t metadata_bytes;    /*   newest segment has. At most STELE_METADATA_MAX bytes */
-    uint64_t mark_bytes;      /* a chain mark at least every so many bytes of log; 0 = 64 KiB */
-    uint64_t idle_mark_ns;    /* a mark vouches for the last commit after so long without appends;
+    size_t size;             /* sizeof(struct stele_options) */
+    uint32_t flags;          /* enum stele_open_flags */
+    uint32_t durability;     /* enum stele_durability; chosen anew at every open */
+    uint64_t segment_bytes;  /* at creation: data bytes of a segment, a power of two; 0 = 64 MiB */
+    uint32_t spare_segments; /* prepared ahead of the tail, 1..8; 0 = 2 */
+    uint32_t file_mode;      /* permission bits of new files; 0 = 0600 */
+    uint32_t dir_mode;       /* of a new directory; 0 = 0700 */
+    uint32_t reserved;       /* 0 */
+    const void *metadata;    /* copied to the head of every segment made in this open; NULL = what the */
+    size_t metadata_bytes;   /*   newest segment has. At most STELE_METADATA_MAX bytes */
+    uint64_t mark_bytes;     /* a chain mark at least every so many bytes of log; 0 = 64 KiB */
+    uint64_t idle_mark_ns;   /* a mark vouches for the last commit after so long without appends;
                                  0 = 100 ms, UINT64_MAX = only at close. STELE_SINGLE_APPENDER: the control
                                  file vouches instead */
-    stele_log_fn *log;        /* NULL = silence */
-    void *log_ctx;            /* handed to log; must outlive the log */
+    stele_log_fn *log;       /* NULL = silence */
+    void *log_ctx;           /* handed to log; must outlive the log */
 };
 
-#define STELE_OPTIONS_INIT {sizeof(struct stele_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define STELE_OPTIONS_INIT                                                                                   \
+    {                                                                                                        \
+        sizeof(struct stele_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                  \
+    }
 
 /* Open a log, or create one; for a writer this is also recovery.
  *

@@ -10,7 +10,8 @@
 #include <string.h>
 
 /* The format is mapped as it is: a big-endian host would need another build of format/. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stele's format is mapped in place: little-endian hosts only");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "stele's format is mapped in place: little-endian hosts only");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the record word needs lock-free 64-bit atomics");
 
 #define STELE__LIKELY(x) __builtin_expect(!!(x), 1)

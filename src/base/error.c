@@ -83,8 +83,8 @@ int stele__fail_errno(int err, const char *format, ...)
     va_end(args);
     if (n > 0 && (size_t)n < sizeof last_error) {
         char text[96];
-        snprintf(last_error + n, sizeof last_error - (size_t)n, ": %s (errno %d)", strerror_r(err, text, sizeof text),
-                 err);
+        snprintf(last_error + n, sizeof last_error - (size_t)n, ": %s (errno %d)",
+                 strerror_r(err, text, sizeof text), err);
     }
     return stele__code_of_errno(err);
 }
@@ -103,6 +103,7 @@ void stele__log(const struct stele__logger *logger, enum stele_log_level level, 
 
 _Noreturn void stele__assert_failed(const char *expression, const char *file, int line)
 {
-    fprintf(stderr, "stele: broken invariant: %s (%s:%d). The log was not touched further.\n", expression, file, line);
+    fprintf(stderr, "stele: broken invariant: %s (%s:%d). The log was not touched further.\n", expression,
+            file, line);
     abort();
 }

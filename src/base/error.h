@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base/error.h: the last error of each thread, and the log callback. The only state of the library outside a handle is
- * the thread-local text behind stele_last_error(). */
+/* base/error.h: the last error of each thread, and the log callback. The only state of the library outside a
+ * handle is the thread-local text behind stele_last_error(). */
 #ifndef STELE_BASE_ERROR_H
 #define STELE_BASE_ERROR_H
 
@@ -8,12 +8,13 @@
 
 #define STELE__ERROR_MAX 640
 
-/* Set this thread's last error and return `code`, so that a failing path reads: return stele__fail(STELE_EIO, ...). */
+/* Set this thread's last error and return `code`, so that a failing path reads: return stele__fail(STELE_EIO,
+ * ...). */
 int stele__fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same for a failed system call: `err` is a positive errno; its text is appended and it picks the code
- * (ENOSPC/EDQUOT -> STELE_ENOSPC, EACCES/EPERM/EROFS -> STELE_EACCES, ENOMEM/EMFILE/... -> STELE_ENOMEM, ENOENT ->
- * STELE_ENOENT, else STELE_EIO). */
+ * (ENOSPC/EDQUOT -> STELE_ENOSPC, EACCES/EPERM/EROFS -> STELE_EACCES, ENOMEM/EMFILE/... -> STELE_ENOMEM,
+ * ENOENT -> STELE_ENOENT, else STELE_EIO). */
 int stele__fail_errno(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The code stele__fail_errno() would pick. */

@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
-/* Dirty [from, to) again by storing what is there, then persist it: msync alone writes nothing for pages that a failed
- * flush left clean. */
+/* Dirty [from, to) again by storing what is there, then persist it: msync alone writes nothing for pages that
+ * a failed flush left clean. */
 static int persist_again(struct stele *log, const struct stele__map *map, uint64_t from, uint64_t to)
 {
     for (uint64_t at = stele__align_down(from, 4096); at < to; at += 4096) {
@@ -34,7 +34,8 @@ static int map_segment(struct stele *log, const struct stele__found *found, stru
     stele__found_name(found, name);
     *seg = (struct stele__seg){
         .sequence = found->sequence, .salt = found->salt, .incarnation = found->incarnation};
-    int rc = log->media.ops->open(&log->media, log->dirfd, name, stele__segment_file_bytes(log->data_bytes), &seg->map);
+    int rc = log->media.ops->open(&log->media, log->dirfd, name, stele__segment_file_bytes(log->data_bytes),
+                                  &seg->map);
     if (rc != 0)
         return stele__fail_errno(-rc, "%s/%s: cannot map it", log->path, name);
     seg->data = seg->map.base + STELE__HEADER_BYTES;
@@ -44,7 +45,8 @@ static int map_segment(struct stele *log, const struct stele__found *found, stru
 /* What no mark covers was published before now: the only time known not to be too early. */
 static void settle_times(struct stele__open_segment *open, uint64_t end_time_ns)
 {
-    uint64_t now = stele__max_u64(stele__max_u64(stele__clock_realtime_ns(), open->last_time_ns), end_time_ns);
+    uint64_t now =
+        stele__max_u64(stele__max_u64(stele__clock_realtime_ns(), open->last_time_ns), end_time_ns);
     for (uint64_t i = 0; i < open->index_entries; i++)
         if (open->index[i].time_ns == 0)
             open->index[i].time_ns = now;
@@ -89,8 +91,8 @@ static uint64_t unvouched_from(const struct stele *log, const struct stele__seg 
     return stele__min_u64(stele__max_u64(facts->vouched, base) - base, end);
 }
 
-int stele__adopt_full(struct stele *log, const struct stele__found *found, const struct stele__examined *facts,
-                      struct stele__open_segment *open)
+int stele__adopt_full(struct stele *log, const struct stele__found *found,
+                      const struct stele__examined *facts, struct stele__open_segment *open)
 {
     struct stele__seg seg;
     int rc = map_segment(log, found, &seg);
@@ -112,7 +114,8 @@ static int clear_footer(struct stele *log, const struct stele__seg *seg)
     return log->media.ops->persist(&log->media, &seg->map, offset, seg->map.bytes - offset);
 }
 
-/* Map the segment T lies in, persist again what stays, zero what was torn. On success the caller owns *seg. */
+/* Map the segment T lies in, persist again what stays, zero what was torn. On success the caller owns *seg.
+ */
 static int cut(struct stele *log, const struct stele__found *found, const struct stele__examined *facts,
                struct stele__open_segment *open, struct stele__seg *seg)
 {
@@ -125,7 +128,8 @@ static int cut(struct stele *log, const struct stele__found *found, const struct
     rc = persist_again(log, &seg->map, STELE__HEADER_BYTES + from, STELE__HEADER_BYTES + end);
     if (rc == 0 && facts->residue_here) {
         memset(seg->data + end, 0, facts->residue_end - end);
-        rc = log->media.ops->persist(&log->media, &seg->map, STELE__HEADER_BYTES + end, facts->residue_end - end);
+        rc = log->media.ops->persist(&log->media, &seg->map, STELE__HEADER_BYTES + end,
+                                     facts->residue_end - end);
     }
     if (rc == 0 && found->footer_trace)
         rc = clear_footer(log, seg);
@@ -136,8 +140,8 @@ static int cut(struct stele *log, const struct stele__found *found, const struct
     return rc;
 }
 
-int stele__adopt_active(struct stele *log, const struct stele__found *found, const struct stele__examined *facts,
-                        struct stele__open_segment *open)
+int stele__adopt_active(struct stele *log, const struct stele__found *found,
+                        const struct stele__examined *facts, struct stele__open_segment *open)
 {
     struct stele__seg seg;
     int rc = cut(log, found, facts, open, &seg);
@@ -146,8 +150,8 @@ int stele__adopt_active(struct stele *log, const struct stele__found *found, con
     return rc;
 }
 
-int stele__adopt_before_gap(struct stele *log, const struct stele__found *found, const struct stele__examined *facts,
-                            struct stele__open_segment *open)
+int stele__adopt_before_gap(struct stele *log, const struct stele__found *found,
+                            const struct stele__examined *facts, struct stele__open_segment *open)
 {
     struct stele__seg seg;
     int rc = cut(log, found, facts, open, &seg);
@@ -155,9 +159,10 @@ int stele__adopt_before_gap(struct stele *log, const struct stele__found *found,
         return rc;
     uint64_t end = facts->end - stele__base_of(log, seg.sequence);
     uint64_t rest = log->data_bytes - end;
-    uint16_t epoch = facts->max_epoch < STELE__EPOCH_MAX ? (uint16_t)(facts->max_epoch + 1) : STELE__EPOCH_MAX;
-    stele__store64(seg.data + end,
-                   stele__record_pad(seg.data + end, rest, epoch, stele__record_seed(seg.salt, facts->end), 0));
+    uint16_t epoch =
+        facts->max_epoch < STELE__EPOCH_MAX ? (uint16_t)(facts->max_epoch + 1) : STELE__EPOCH_MAX;
+    stele__store64(seg.data + end, stele__record_pad(seg.data + end, rest, epoch,
+                                                     stele__record_seed(seg.salt, facts->end), 0));
     seg.chain_end = stele__chain_fold(seg.chain_end, seg.data + end, rest == 8);
     rc = log->media.ops->persist(&log->media, &seg.map, STELE__HEADER_BYTES + end, STELE__RECORD_HEADER);
     rc = rc == 0 ? stele__seal(log, &seg) : fail_persist(log, &seg, rc);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/append.c: a record's way into the log: check, reserve, fill, publish. No lock, no allocation, no system call while
- * prepared segments last (tests/api/test_seccomp.c kills the thread otherwise). */
+/* core/append.c: a record's way into the log: check, reserve, fill, publish. No lock, no allocation, no
+ * system call while prepared segments last (tests/api/test_seccomp.c kills the thread otherwise). */
 #include "core/mark.h"
 #include "core/tail.h"
 #include "format/fill.h"
@@ -14,11 +14,12 @@ size_t stele_record_max(const struct stele *log)
 
 static int too_big(const struct stele *log, size_t len)
 {
-    return stele__fail(STELE_ETOOBIG, "%s: a record of %zu bytes is larger than %u, a quarter of a segment", log->path,
-                       len, log->record_max);
+    return stele__fail(STELE_ETOOBIG, "%s: a record of %zu bytes is larger than %u, a quarter of a segment",
+                       log->path, len, log->record_max);
 }
 
-static inline void fill_and_publish(struct stele *log, stele_lsn lsn, uint8_t wire, const void *data, size_t len)
+static inline void fill_and_publish(struct stele *log, stele_lsn lsn, uint8_t wire, const void *data,
+                                    size_t len)
 {
     const struct stele__seg *seg = stele__segtab_at(log, lsn);
     uint8_t *at = stele__seg_address(log, seg, lsn);
@@ -26,7 +27,8 @@ static inline void fill_and_publish(struct stele *log, stele_lsn lsn, uint8_t wi
     /* Relaxed: any older durable point is still true testimony. */
     stele_lsn durable = atomic_load_explicit(&log->durable, memory_order_relaxed);
     uint64_t word = stele__word_pack((uint32_t)len, wire, log->epoch);
-    word = stele__record_fill(at, word, stele__record_seed(seg->salt, lsn), stele__dback(lsn, durable), data, len);
+    word = stele__record_fill(at, word, stele__record_seed(seg->salt, lsn), stele__dback(lsn, durable), data,
+                              len);
     stele__tail_publish(at, word);
 }
 
@@ -36,10 +38,11 @@ static inline bool sum_ahead(const struct stele *log, size_t len)
     return !log->single && len >= SUM_AHEAD_MIN;
 }
 
-/* stele_append() of a small record with the crc32 instruction. Behind an atomic addition nothing of a record can start
- * before the addition is done, and the next one waits until the record is stored: what does not need the place comes
- * first. */
-STELE__CRC_TARGET static int append_small(struct stele *log, const uint8_t *data, size_t len, stele_lsn *out_lsn)
+/* stele_append() of a small record with the crc32 instruction. Behind an atomic addition nothing of a record
+ * can start before the addition is done, and the next one waits until the record is stored: what does not
+ * need the place comes first. */
+STELE__CRC_TARGET static int append_small(struct stele *log, const uint8_t *data, size_t len,
+                                          stele_lsn *out_lsn)
 {
     const bool ahead = sum_ahead(log, len);
     const uint64_t sum = ahead ? stele__fill_sum(data, len) : 0;
@@ -94,8 +97,8 @@ static int64_t pieces_length(const struct stele *log, const struct iovec *iov, i
 int stele_appendv(struct stele *log, unsigned type, const struct iovec *iov, int iovcnt, stele_lsn *out_lsn)
 {
     if (type > STELE_TYPE_MAX || iovcnt < 0 || (iov == NULL && iovcnt > 0))
-        return stele__fail(STELE_EINVAL, "%s: appendv: type %u (0..%u) or %d pieces out of range", log->path, type,
-                           STELE_TYPE_MAX, iovcnt);
+        return stele__fail(STELE_EINVAL, "%s: appendv: type %u (0..%u) or %d pieces out of range", log->path,
+                           type, STELE_TYPE_MAX, iovcnt);
     int64_t len = pieces_length(log, iov, iovcnt);
     if (len < 0)
         return (int)len;
@@ -105,7 +108,8 @@ int stele_appendv(struct stele *log, unsigned type, const struct iovec *iov, int
     if (rc != 0)
         return rc;
     if (iovcnt <= 1) {
-        fill_and_publish(log, lsn, stele__wire_of_type(type), iovcnt == 1 ? iov[0].iov_base : NULL, (size_t)len);
+        fill_and_publish(log, lsn, stele__wire_of_type(type), iovcnt == 1 ? iov[0].iov_base : NULL,
+                         (size_t)len);
     } else {
         const struct stele__seg *seg = stele__segtab_at(log, lsn);
         uint8_t *at = stele__seg_address(log, seg, lsn);
@@ -127,8 +131,8 @@ static int check_entries(const struct stele *log, const struct stele_entry *entr
         if (entries[i].len > log->record_max)
             return too_big(log, entries[i].len);
         if (entries[i].type > STELE_TYPE_MAX)
-            return stele__fail(STELE_EINVAL, "%s: entry %zu: type %u is above %u", log->path, i, entries[i].type,
-                               STELE_TYPE_MAX);
+            return stele__fail(STELE_EINVAL, "%s: entry %zu: type %u is above %u", log->path, i,
+                               entries[i].type, STELE_TYPE_MAX);
     }
     return 0;
 }
@@ -151,7 +155,8 @@ long stele_append_batch(struct stele *log, struct stele_entry *entries, size_t c
         if (rc != 0)
             return done > 0 ? (long)done : rc;
         for (; done < end; done++) {
-            fill_and_publish(log, lsn, stele__wire_of_type(entries[done].type), entries[done].data, entries[done].len);
+            fill_and_publish(log, lsn, stele__wire_of_type(entries[done].type), entries[done].data,
+                             entries[done].len);
             entries[done].lsn = lsn;
             lsn += stele__record_bytes(entries[done].len);
         }

@@ -6,7 +6,7 @@
 #include <errno.h>
 
 struct after {
-    uint64_t records;      /* valid ones of any kind */
+    uint64_t records; /* valid ones of any kind */
     uint64_t data_records;
     stele_lsn first;
     stele_lsn vouched;
@@ -108,11 +108,14 @@ static int look_at_unreadable(struct stele__exam *exam, const struct stele__foun
             return rc;
         content = !stele__is_zero(exam->image, exam->data_bytes);
         /* Cut short where the log goes on: what it held cannot be asked any more. */
-        content |= first_lsn(exam, found) == exam->out->end && found->file_bytes < STELE__HEADER_BYTES + exam->data_bytes;
+        content |= first_lsn(exam, found) == exam->out->end &&
+                   found->file_bytes < STELE__HEADER_BYTES + exam->data_bytes;
     }
     exam->out->facts.unreadable |= content;
-    if (content || first_lsn(exam, found) > exam->out->end) /* T's own: whether it matters is known when all is seen */
-        stele__report(exam, found, offset, first_lsn(exam, found), !content, kind, "%s%s", detail, content ? "" : WILL_BE_MADE);
+    if (content ||
+        first_lsn(exam, found) > exam->out->end) /* T's own: whether it matters is known when all is seen */
+        stele__report(exam, found, offset, first_lsn(exam, found), !content, kind, "%s%s", detail,
+                      content ? "" : WILL_BE_MADE);
     return 0;
 }
 
@@ -140,9 +143,11 @@ static int look_at_later(struct stele__exam *exam, struct stele__found *found, b
     out->facts.gap_then_record |= gap && after.records > 0;
     if (!found->size_right && after.residue_end != 0) {
         out->facts.unreadable = true;
-        stele__report(exam, found, found->file_bytes, found->base, false, "size", "the file has the wrong size");
+        stele__report(exam, found, found->file_bytes, found->base, false, "size",
+                      "the file has the wrong size");
     } else if (!found->size_right) {
-        stele__report(exam, found, found->file_bytes, found->base, true, "size", "the file has the wrong size" WILL_BE_MADE);
+        stele__report(exam, found, found->file_bytes, found->base, true, "size",
+                      "the file has the wrong size" WILL_BE_MADE);
     }
     return 0;
 }
@@ -173,8 +178,9 @@ static void report_end(struct stele__exam *exam, uint64_t sequence, bool missing
     }
     const struct stele__found *found = stele__scan_find(exam->scan, sequence);
     if (found == NULL && out->facts.residue && out->first_torn != UINT64_MAX)
-        stele__report_missing(exam, out->first_torn, false, "torn",
-                              "the end of an unfinished write, never acknowledged, in a segment behind the end of the log");
+        stele__report_missing(
+            exam, out->first_torn, false, "torn",
+            "the end of an unfinished write, never acknowledged, in a segment behind the end of the log");
     if (found == NULL)
         return;
     if (!stele__found_readable(found)) {
@@ -186,11 +192,12 @@ static void report_end(struct stele__exam *exam, uint64_t sequence, bool missing
     const char *why = exam->stop != NULL ? exam->stop : "no record";
     if (out->facts.vouched)
         stele__report(exam, found, offset, out->end, false, "record",
-                      "%s, although everything before lsn %llu had been durable; %llu valid records follow", why,
-                      (unsigned long long)out->vouched, (unsigned long long)out->lost_records);
+                      "%s, although everything before lsn %llu had been durable; %llu valid records follow",
+                      why, (unsigned long long)out->vouched, (unsigned long long)out->lost_records);
     else if (out->facts.residue)
         stele__report(exam, found, offset, out->end, false, "torn",
-                      "%s: the end of an unfinished write, never acknowledged; %llu whole records behind it are cut with it",
+                      "%s: the end of an unfinished write, never acknowledged; %llu whole records behind it "
+                      "are cut with it",
                       why, (unsigned long long)out->lost_records);
 }
 

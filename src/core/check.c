@@ -39,7 +39,8 @@ static void compare_footer(const struct stele__footer *footer, struct stele__wal
     else if (walk->records != footer->records)
         complain(out, "chain", "the number of records differs from the footer's", footer_at, footer->end);
     else if (stele__hash64(walk->area.data, (size_t)walk->area.bytes) != footer->data_hash) {
-        complain(out, "data-hash", "bytes that no record covers changed (every record is sound): the data hash differs",
+        complain(out, "data-hash",
+                 "bytes that no record covers changed (every record is sound): the data hash differs",
                  STELE__HEADER_BYTES, footer->end);
         out->harmless = true;
     }
@@ -110,7 +111,8 @@ static void *work(void *argument)
     if (image == NULL || index == NULL)
         atomic_store(&pool->no_memory, true);
     else
-        for (size_t i = atomic_fetch_add(&pool->next, 1); i < pool->scan->count; i = atomic_fetch_add(&pool->next, 1))
+        for (size_t i = atomic_fetch_add(&pool->next, 1); i < pool->scan->count;
+             i = atomic_fetch_add(&pool->next, 1))
             if (pool->wanted[i])
                 stele__check_sealed(pool->scan, &pool->scan->found[i], image, index, &pool->results[i]);
     free(index);
@@ -125,7 +127,8 @@ int stele__check_many(const struct stele__scan *scan, const bool *wanted, uint32
     pthread_t threads[JOBS_MAX];
     struct pool pool = {.scan = scan, .wanted = wanted, .results = results};
     uint32_t started = 0;
-    while (started + 1 < jobs && started < JOBS_MAX && pthread_create(&threads[started], NULL, work, &pool) == 0)
+    while (started + 1 < jobs && started < JOBS_MAX &&
+           pthread_create(&threads[started], NULL, work, &pool) == 0)
         started++;
     (void)work(&pool);
     for (uint32_t i = 0; i < started; i++)

@@ -6,8 +6,8 @@
 #include "core/open.h"
 #include "core/tail.h"
 
-/* A slot nobody published or abandoned, at the frontier: nobody can any more, and what stands behind it shall not be lost.
- * False: there is none. */
+/* A slot nobody published or abandoned, at the frontier: nobody can any more, and what stands behind it shall
+ * not be lost. False: there is none. */
 static bool abandon_open_slot(struct stele *log)
 {
     stele_lsn at = log->commit.frontier;
@@ -44,13 +44,15 @@ static int finish(struct stele *log)
     if (rc == 0)
         rc = stele__control_advance(log);
     if (rc == 0 && !all)
-        rc = stele__fail(STELE_EFAILED,
-                         "%s: closed while an append was at work at lsn %llu: what was published behind it is lost", log->path,
-                         (unsigned long long)atomic_load(&log->durable));
+        rc = stele__fail(
+            STELE_EFAILED,
+            "%s: closed while an append was at work at lsn %llu: what was published behind it is lost",
+            log->path, (unsigned long long)atomic_load(&log->durable));
     return rc;
 }
 
-/* Files waiting for another life have none under this handle: they would be removed at the next open anyway. */
+/* Files waiting for another life have none under this handle: they would be removed at the next open anyway.
+ */
 static void drop_recycled(struct stele *log)
 {
     for (uint32_t i = 0; i < log->recycled_count; i++)

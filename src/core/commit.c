@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/commit.c: what a leader does. Order matters: fold (which validates that records are there), mark, persist, and
- * only then advance the durable point: advanced early, an acknowledged record could be lost. */
+/* core/commit.c: what a leader does. Order matters: fold (which validates that records are there), mark,
+ * persist, and only then advance the durable point: advanced early, an acknowledged record could be lost. */
 #include "core/commit.h"
 
 #include "core/control.h"
@@ -15,8 +15,8 @@
 
 bool stele__commit_lead(struct stele *log)
 {
-    /* [P4] ACQUIRE pairs with the store in stele__commit_resign(): the new leader sees the committer state of the last.
-     * The load first keeps a herd of followers from writing the line. */
+    /* [P4] ACQUIRE pairs with the store in stele__commit_resign(): the new leader sees the committer state of
+     * the last. The load first keeps a herd of followers from writing the line. */
     uint32_t idle = 0;
     return atomic_load_explicit(&log->sync.leader, memory_order_relaxed) == 0 &&
            atomic_compare_exchange_strong_explicit(&log->sync.leader, &idle, 1, memory_order_acquire,
@@ -25,8 +25,9 @@ bool stele__commit_lead(struct stele *log)
 
 void stele__commit_resign(struct stele *log)
 {
-    /* [P4]; SEQ_CST because of [P5]: a follower counts itself, then looks at `leader`; we clear `leader`, then look at the
-     * count. One of the two must see the other, else a follower sleeps with nobody to wake it. */
+    /* [P4]; SEQ_CST because of [P5]: a follower counts itself, then looks at `leader`; we clear `leader`,
+     * then look at the count. One of the two must see the other, else a follower sleeps with nobody to wake
+     * it. */
     atomic_store(&log->sync.leader, 0);
     stele__commit_wake(log);
 }
@@ -45,15 +46,16 @@ void stele__commit_signal(struct stele *log)
         stele__event_signal(fd);
 }
 
-/* A time that is not before the publication of anything folded so far: searches by time may then skip all of it. */
+/* A time that is not before the publication of anything folded so far: searches by time may then skip all of
+ * it. */
 uint64_t stele__commit_now(struct stele *log)
 {
     log->commit.time_ns = stele__max_u64(stele__clock_realtime_ns(), log->commit.time_ns);
     return log->commit.time_ns;
 }
 
-/* The frontier reached the end of `seg`. The next one may not be prepared yet (a full disk): its facts are set when it is
- * entered. */
+/* The frontier reached the end of `seg`. The next one may not be prepared yet (a full disk): its facts are
+ * set when it is entered. */
 static void leave_segment(struct stele *log, struct stele__seg *seg)
 {
     seg->chain_end = log->commit.chain;
@@ -83,7 +85,8 @@ static void add_index_entry(struct stele *log, struct stele__seg *seg)
 /* Length of the record whose word was peeked, 0 when no writer of ours can have written it. */
 static uint64_t folded_bytes(const struct stele *log, stele_lsn lsn, uint64_t word)
 {
-    uint64_t bytes = stele__word_wire(word) == STELE__WIRE_FILL ? 8 : stele__record_bytes(stele__word_len(word));
+    uint64_t bytes =
+        stele__word_wire(word) == STELE__WIRE_FILL ? 8 : stele__record_bytes(stele__word_len(word));
     uint64_t left = log->data_bytes - (lsn & (log->data_bytes - 1));
     return bytes <= left ? bytes : 0;
 }
@@ -118,8 +121,8 @@ static int fold(struct stele *log, stele_lsn limit)
         add_index_entry(log, seg);
         uint64_t bytes = folded_bytes(log, commit->frontier, word);
         if (bytes == 0) {
-            stele__fail(STELE_ECORRUPT, "%s: the mapped log was overwritten by something else at lsn %llu", log->path,
-                        (unsigned long long)commit->frontier);
+            stele__fail(STELE_ECORRUPT, "%s: the mapped log was overwritten by something else at lsn %llu",
+                        log->path, (unsigned long long)commit->frontier);
             return stele__latch(log, STELE_ECORRUPT);
         }
         fold_one(log, seg, word, bytes);
@@ -140,9 +143,10 @@ static int persist(struct stele *log, stele_lsn from, stele_lsn to)
         if (rc != 0) {
             char name[STELE__NAME_MAX];
             stele__name_segment(name, seg->sequence, stele__base_of(log, seg->sequence));
-            int code = stele__fail_errno(-rc, "%s/%s: offset %llu (lsn %llu): %s of %llu bytes failed", log->path, name,
-                                         (unsigned long long)offset, (unsigned long long)from, log->media.ops->name,
-                                         (unsigned long long)(end - from));
+            int code =
+                stele__fail_errno(-rc, "%s/%s: offset %llu (lsn %llu): %s of %llu bytes failed", log->path,
+                                  name, (unsigned long long)offset, (unsigned long long)from,
+                                  log->media.ops->name, (unsigned long long)(end - from));
             return stele__latch(log, code);
         }
         from = end;
@@ -150,7 +154,8 @@ static int persist(struct stele *log, stele_lsn from, stele_lsn to)
     return 0;
 }
 
-/* Not while the last one is still in front of the frontier: behind an open slot rounds go on, and marks must not. */
+/* Not while the last one is still in front of the frontier: behind an open slot rounds go on, and marks must
+ * not. */
 static bool mark_is_due(const struct stele *log)
 {
     const struct stele__commit *commit = &log->commit;
@@ -167,14 +172,15 @@ int stele__commit_round(struct stele *log, stele_lsn limit)
     stele_lsn from = atomic_load_explicit(&log->durable, memory_order_relaxed);
     int rc = fold(log, limit);
     if (rc == 0 && mark_is_due(log) && stele__mark_append(log))
-        rc = fold(log, stele__max_u64(limit, commit->frontier + stele__record_bytes(STELE__MARK_BYTES))); /* it fits */
+        rc = fold(log, stele__max_u64(limit, commit->frontier +
+                                                 stele__record_bytes(STELE__MARK_BYTES))); /* it fits */
     if (rc != 0 || commit->frontier == from)
         return rc;
     rc = persist(log, from, commit->frontier);
     if (rc != 0)
         return rc;
-    /* [P6] RELEASE pairs with ACQUIRE in stele_durable(): who sees the new point may act on everything below it. SEQ_CST
-     * for [P5]. Never before persist() returned. */
+    /* [P6] RELEASE pairs with ACQUIRE in stele_durable(): who sees the new point may act on everything below
+     * it. SEQ_CST for [P5]. Never before persist() returned. */
     atomic_store(&log->durable, commit->frontier);
     atomic_store(&log->live_page->durable, commit->frontier);
     stele__control_bump(log);

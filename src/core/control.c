@@ -35,15 +35,16 @@ int stele__control_write(struct stele *log)
     return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot make it durable", log->path);
 }
 
-/* The lock file can be deleted by somebody who takes it for stale, and then another writer finds a new one unlocked. This file
- * cannot: without it there is no log. */
+/* The lock file can be deleted by somebody who takes it for stale, and then another writer finds a new one
+ * unlocked. This file cannot: without it there is no log. */
 static int lock_control(struct stele *log)
 {
     int rc = stele__lock_exclusive(log->control_map.fd, STELE__LOCK_WRITER, 1);
     if (rc == -EAGAIN || rc == -EACCES)
-        return stele__fail(STELE_ELOCKED,
-                           "%s: locked for writing by another process, whose lock file was deleted; end that process",
-                           log->path);
+        return stele__fail(
+            STELE_ELOCKED,
+            "%s: locked for writing by another process, whose lock file was deleted; end that process",
+            log->path);
     return rc == 0 ? 0 : stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot lock it", log->path);
 }
 
@@ -51,7 +52,8 @@ int stele__control_create(struct stele *log)
 {
     const struct stele__media_ops *ops = log->media.ops;
     (void)ops->unlink(&log->media, log->dirfd, TEMP_NAME); /* of a creation that was interrupted */
-    int rc = ops->create(&log->media, log->dirfd, TEMP_NAME, STELE__CONTROL_BYTES, log->file_mode, &log->control_map);
+    int rc = ops->create(&log->media, log->dirfd, TEMP_NAME, STELE__CONTROL_BYTES, log->file_mode,
+                         &log->control_map);
     if (rc != 0)
         return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot create it", log->path);
     map_words(log);
@@ -95,8 +97,8 @@ int stele__control_advance(struct stele *log)
 
 void stele__control_bump(struct stele *log)
 {
-    /* SEQ_CST, both: the Dekker pair [P5], over the control file. A reader killed in its sleep leaves a count behind: one
-     * call too many from then on. */
+    /* SEQ_CST, both: the Dekker pair [P5], over the control file. A reader killed in its sleep leaves a count
+     * behind: one call too many from then on. */
     atomic_fetch_add(&log->live_page->commits, 1);
     if (atomic_load(&log->waiters->count) != 0)
         stele__futex_wake(&log->live_page->commits, INT_MAX, true);

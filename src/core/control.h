@@ -15,15 +15,16 @@ int stele__control_write(struct stele *log);
 /* Record how far the log is durable, if that is news. Takes control_lock. */
 int stele__control_advance(struct stele *log);
 
-/* Tell other processes that a writer is at work, and where its opening cut the log: what a reader saw as published beyond
- * `cut` is gone. */
+/* Tell other processes that a writer is at work, and where its opening cut the log: what a reader saw as
+ * published beyond `cut` is gone. */
 void stele__control_announce(struct stele *log, stele_lsn cut);
 
-/* The live words have changed, or the log has failed: wake readers that sleep on them, here and in other processes. */
+/* The live words have changed, or the log has failed: wake readers that sleep on them, here and in other
+ * processes. */
 void stele__control_bump(struct stele *log);
 
-/* Read both blocks of the control file in dirfd. 0: see *result and *copies. -errno (-ENOENT, -ENODATA: no such file, or
- * too short). */
+/* Read both blocks of the control file in dirfd. 0: see *result and *copies. -errno (-ENOENT, -ENODATA: no
+ * such file, or too short). */
 int stele__control_read(int dirfd, struct stele__control *out, enum stele__decode *result, uint32_t *copies);
 
 #endif

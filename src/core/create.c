@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/create.c: the birth of a log: control file first, then the first segment. A crash in between leaves an empty log
- * that opens; a failure leaves nothing. */
+/* core/create.c: the birth of a log: control file first, then the first segment. A crash in between leaves an
+ * empty log that opens; a failure leaves nothing. */
 #include "core/control.h"
 #include "core/open.h"
 #include "core/prepare.h"
@@ -27,7 +27,8 @@ static void describe(struct stele *log, uint64_t segment_bytes)
     log->record_max = stele__record_max(log->data_bytes);
     log->created_ns = stele__clock_realtime_ns();
     log->epoch = 1;
-    log->control = (struct stele__control){.created_ns = log->created_ns, .data_log2 = log->data_log2, .block = 1};
+    log->control =
+        (struct stele__control){.created_ns = log->created_ns, .data_log2 = log->data_log2, .block = 1};
     memcpy(log->control.uuid, log->uuid, sizeof log->uuid);
     log->control.first_chain = stele__chain_origin(log->uuid);
     log->control.flags = log->media.class_ == STELE__MEDIA_NONE ? STELE__CONTROL_UNSYNCED : 0;
@@ -46,7 +47,8 @@ int stele__create(struct stele *log, const struct stele_options *options)
         rc = stele__prepare_next(log);
     if (rc != 0) {
         char text[STELE__ERROR_MAX];
-        if (atomic_load(&log->failed) != 0) { /* a flush failed: there is no log yet that could be called failed */
+        if (atomic_load(&log->failed) !=
+            0) { /* a flush failed: there is no log yet that could be called failed */
             rc = atomic_load(&log->failed);
             stele__fail(rc, "%s", log->failure);
         }

@@ -47,12 +47,13 @@ static int fail_damaged(const struct stele_cursor *cursor, enum stele__check che
     const struct stele *log = cursor->log;
     char name[STELE__NAME_MAX];
     stele__name_segment(name, cursor->sequence, cursor->area.base);
-    return stele__fail(STELE_ECORRUPT,
-                       "%s/%s: offset %llu (lsn %llu): %s, although everything before lsn %llu had been durable; see 'stele "
-                       "verify %s'", log->path, name,
-                       (unsigned long long)(STELE__HEADER_BYTES + cursor->lsn - cursor->area.base),
-                       (unsigned long long)cursor->lsn, stele__check_name(check), (unsigned long long)stele_durable(log),
-                       log->path);
+    return stele__fail(
+        STELE_ECORRUPT,
+        "%s/%s: offset %llu (lsn %llu): %s, although everything before lsn %llu had been durable; see 'stele "
+        "verify %s'",
+        log->path, name, (unsigned long long)(STELE__HEADER_BYTES + cursor->lsn - cursor->area.base),
+        (unsigned long long)cursor->lsn, stele__check_name(check), (unsigned long long)stele_durable(log),
+        log->path);
 }
 
 /* The last place at or before `lsn` where a record begins, walking from the start of its segment. */
@@ -70,8 +71,9 @@ static stele_lsn record_at_or_before(struct stele_cursor *cursor, stele_lsn lsn)
     return at;
 }
 
-/* A writer has opened the log since: what this cursor saw as published may have been cut, and other records put there. The
- * live page says where the last opening cut; of openings before that, only the records themselves can tell. */
+/* A writer has opened the log since: what this cursor saw as published may have been cut, and other records
+ * put there. The live page says where the last opening cut; of openings before that, only the records
+ * themselves can tell. */
 static int look_for_rewind(struct stele_cursor *cursor)
 {
     struct stele *log = cursor->log;
@@ -87,9 +89,10 @@ static int look_for_rewind(struct stele_cursor *cursor)
     cursor->lsn = now;
     if (now == was)
         return 0;
-    return stele__fail(STELE_EREWOUND,
-                       "%s: records up to lsn %llu, read as published, did not survive a crash; reading goes on at lsn %llu",
-                       log->path, (unsigned long long)was, (unsigned long long)now);
+    return stele__fail(
+        STELE_EREWOUND,
+        "%s: records up to lsn %llu, read as published, did not survive a crash; reading goes on at lsn %llu",
+        log->path, (unsigned long long)was, (unsigned long long)now);
 }
 
 /* May anything be shown at this position? */
@@ -101,8 +104,9 @@ static bool within_view(const struct stele_cursor *cursor, stele_lsn durable)
     return !cursor->durable_only && (!log->read_only || stele__reader_live(log) || cursor->lsn < log->end);
 }
 
-/* Where the examination found corruption: also when no number vouches for what should stand here (a segment that cannot be
- * read, a mark that denies what is before it), the end of what is shown is not the end of the log. */
+/* Where the examination found corruption: also when no number vouches for what should stand here (a segment
+ * that cannot be read, a mark that denies what is before it), the end of what is shown is not the end of the
+ * log. */
 static bool at_damage(const struct stele_cursor *cursor)
 {
     const struct stele *log = cursor->log;

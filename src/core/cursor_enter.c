@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/cursor_enter.c: from one segment into another. Pin first, then map: a trimmer locks what it drops, so a segment that
- * is pinned and still has its name stays. */
+/* core/cursor_enter.c: from one segment into another. Pin first, then map: a trimmer locks what it drops, so
+ * a segment that is pinned and still has its name stays. */
 #include "core/cursor.h"
 
 #include "os/file.h"
@@ -23,17 +23,19 @@ static int explain_absence(struct stele_cursor *cursor, uint64_t sequence, const
     char broken[STELE__NAME_MAX];
     stele__name_broken(broken, sequence, base);
     if (stele__file_exists(log->dirfd, broken))
-        return stele__fail(STELE_EGAP, "%s/%s: the records from lsn %llu to %llu were quarantined by a repair", log->path,
-                           broken, (unsigned long long)base, (unsigned long long)stele__base_of(log, sequence + 1));
+        return stele__fail(
+            STELE_EGAP, "%s/%s: the records from lsn %llu to %llu were quarantined by a repair", log->path,
+            broken, (unsigned long long)base, (unsigned long long)stele__base_of(log, sequence + 1));
     if (stele_durable(log) <= base)
         return 0;
     if (stele__file_exists(log->dirfd, name)) /* prepared, and written to, since we looked */
         return stele__cursor_enter(cursor, sequence);
-    return fail_segment(log, STELE_ECORRUPT, name, "the segment is missing, although records in it had been durable");
+    return fail_segment(log, STELE_ECORRUPT, name,
+                        "the segment is missing, although records in it had been durable");
 }
 
-static int check_header(struct stele *log, const struct stele__view *view, uint64_t sequence, const char *name,
-                        struct stele__header *header)
+static int check_header(struct stele *log, const struct stele__view *view, uint64_t sequence,
+                        const char *name, struct stele__header *header)
 {
     uint32_t copies;
     if (stele__header_decode(view->base, header, &copies) != STELE__DECODE_OK)
@@ -56,8 +58,8 @@ static void adopt(struct stele_cursor *cursor, struct stele__view *view, const s
                                         .base = header->base,
                                         .salt = header->salt,
                                         .record_max = log->record_max};
-    cursor->sealed = stele__footer_find(view->base + stele__footer_offset(log->data_bytes), header, &cursor->footer,
-                                        &copies);
+    cursor->sealed = stele__footer_find(view->base + stele__footer_offset(log->data_bytes), header,
+                                        &cursor->footer, &copies);
 }
 
 int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/cursor_seek.c: where to begin. By LSN a position validates itself; by time and number the footers are searched,
- * then the sparse index of one segment, then at most one index stride is walked. */
+/* core/cursor_seek.c: where to begin. By LSN a position validates itself; by time and number the footers are
+ * searched, then the sparse index of one segment, then at most one index stride is walked. */
 #include "core/cursor.h"
 
 #include "format/chain.h"
@@ -9,11 +9,13 @@
 
 static int fail_beyond(const struct stele *log, stele_lsn lsn)
 {
-    return stele__fail(STELE_EINVAL, "%s: lsn %llu lies beyond the end of the log", log->path, (unsigned long long)lsn);
+    return stele__fail(STELE_EINVAL, "%s: lsn %llu lies beyond the end of the log", log->path,
+                       (unsigned long long)lsn);
 }
 
 /* A hash proves that the entries are those written, not that they were right. */
-static bool entries_possible(const struct stele_cursor *cursor, const struct stele__index_entry *index, uint64_t entries)
+static bool entries_possible(const struct stele_cursor *cursor, const struct stele__index_entry *index,
+                             uint64_t entries)
 {
     const uint64_t first = cursor->footer.first_record;
     for (uint64_t i = 0; i < entries; i++)
@@ -51,7 +53,8 @@ static stele_lsn walk_to(const struct stele_cursor *cursor, stele_lsn at, stele_
 static bool ends_segment(struct stele_cursor *cursor, stele_lsn lsn)
 {
     const struct stele *log = cursor->log;
-    return lsn % log->data_bytes == 0 && lsn > 0 && stele__cursor_enter(cursor, stele__sequence_of(log, lsn - 1)) == 1 &&
+    return lsn % log->data_bytes == 0 && lsn > 0 &&
+           stele__cursor_enter(cursor, stele__sequence_of(log, lsn - 1)) == 1 &&
            walk_to(cursor, cursor->area.base, lsn) == lsn;
 }
 
@@ -108,8 +111,9 @@ static int seek_end(struct stele_cursor *cursor)
     return rc;
 }
 
-/* A trim was faster, or is under way: true when the beginning is to be looked up again. Beginning and locks change within
- * one write to the control file; a writer that hangs in the middle of it is not waited for longer than this. */
+/* A trim was faster, or is under way: true when the beginning is to be looked up again. Beginning and locks
+ * change within one write to the control file; a writer that hangs in the middle of it is not waited for
+ * longer than this. */
 static bool look_again(const struct stele *log, int rc, stele_lsn first, unsigned *tries)
 {
     enum { TRIES_MAX = 5000 };
@@ -225,7 +229,8 @@ static void skip_time(struct stele_cursor *cursor, uint64_t time_ns)
     }
 }
 
-/* Last segment whose beginning is known to be not later than `time_ns`: binary search over the sealed ones. */
+/* Last segment whose beginning is known to be not later than `time_ns`: binary search over the sealed ones.
+ */
 static int seek_time_from(struct stele_cursor *cursor, uint64_t time_ns, stele_lsn first)
 {
     struct stele *log = cursor->log;

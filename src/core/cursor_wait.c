@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/cursor_wait.c: sleep until there is something to read. A durable record is announced by its commit. A published one
- * is not: appenders make no system call, so a cursor that shows undurable records looks, ever more rarely. */
+/* core/cursor_wait.c: sleep until there is something to read. A durable record is announced by its commit. A
+ * published one is not: appenders make no system call, so a cursor that shows undurable records looks, ever
+ * more rarely. */
 #include "core/cursor.h"
 
 #include "os/clock.h"
 
-#define SPINS 256u                                   /* about a microsecond: most gaps between records are shorter */
+#define SPINS 256u /* about a microsecond: most gaps between records are shorter */
 #define NAP_MIN_NS (INT64_C(20) * 1000)
-#define NAP_MAX_NS (INT64_C(1) * 1000 * 1000)        /* a published record is seen within a millisecond */
-#define SLEEP_MAX_NS (INT64_C(500) * 1000 * 1000)    /* a durable one wakes the sleeper; this bounds a lost writer */
+#define NAP_MAX_NS (INT64_C(1) * 1000 * 1000) /* a published record is seen within a millisecond */
+#define SLEEP_MAX_NS                                                                                         \
+    (INT64_C(500) * 1000 * 1000) /* a durable one wakes the sleeper; this bounds a lost writer */
 
 static void relax(void)
 {

@@ -5,7 +5,6 @@
 #include "os/event.h"
 #include "os/file.h"
 
-
 stele_lsn stele_durable(const struct stele *log)
 {
     if (log->read_only)
@@ -52,7 +51,8 @@ int stele_durable_eventfd(struct stele *log)
     if (fresh < 0)
         return stele__fail_errno(-fresh, "%s: cannot make an eventfd", log->path);
     /* RELEASE: the committer that sees the number may use the descriptor. Two first callers: one wins. */
-    if (!atomic_compare_exchange_strong_explicit(&log->eventfd, &fd, fresh, memory_order_acq_rel, memory_order_acquire)) {
+    if (!atomic_compare_exchange_strong_explicit(&log->eventfd, &fd, fresh, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
         stele__file_close(fresh);
         return fd;
     }

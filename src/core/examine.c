@@ -15,17 +15,19 @@
 static void report_copies(struct stele__exam *exam, const struct stele__found *found)
 {
     if (found->header_copies != 3)
-        stele__report(exam, found, found->header_copies == 1 ? STELE__HEADER_COPY : 0, STELE_LSN_NONE, true, "header-copy",
-                      "one copy of the header is damaged; the other serves");
+        stele__report(exam, found, found->header_copies == 1 ? STELE__HEADER_COPY : 0, STELE_LSN_NONE, true,
+                      "header-copy", "one copy of the header is damaged; the other serves");
     if (exam->options->live)
         return; /* a footer may be half written right now */
     uint64_t footer = stele__footer_offset(UINT64_C(1) << exam->scan->data_log2);
     if (found->sealed && found->footer_copies != 3)
-        stele__report(exam, found, footer + (found->footer_copies == 1 ? STELE__FOOTER_COPY : 0), STELE_LSN_NONE, true,
-                      "footer-copy", "one copy of the footer is damaged; the other serves");
+        stele__report(exam, found, footer + (found->footer_copies == 1 ? STELE__FOOTER_COPY : 0),
+                      STELE_LSN_NONE, true, "footer-copy",
+                      "one copy of the footer is damaged; the other serves");
     if (!found->sealed && found->footer_trace)
         stele__report(exam, found, footer, STELE_LSN_NONE, true, "footer",
-                      "the footer cannot be read; the segment is walked instead, and sealed again when opened for writing");
+                      "the footer cannot be read; the segment is walked instead, and sealed again when "
+                      "opened for writing");
 }
 
 /* Neighbours must agree about chain and count where they meet. */
@@ -42,8 +44,8 @@ static bool joins(struct stele__exam *exam, const struct stele__found *found)
     if (what == NULL)
         return true;
     exam->out->facts.contradiction = true;
-    stele__report(exam, found, stele__footer_offset(UINT64_C(1) << exam->scan->data_log2), found->base, false, "chain",
-                  "%s", what);
+    stele__report(exam, found, stele__footer_offset(UINT64_C(1) << exam->scan->data_log2), found->base, false,
+                  "chain", "%s", what);
     return false;
 }
 
@@ -67,9 +69,11 @@ static bool examine_sealed(struct stele__exam *exam, const struct stele__found *
         const struct stele__check_result *result = &exam->results[found - exam->scan->found];
         exam->out->bytes += result->bytes;
         if (result->kind != NULL)
-            stele__report(exam, found, result->offset, result->lsn, result->harmless, result->kind, "%s", result->detail);
+            stele__report(exam, found, result->offset, result->lsn, result->harmless, result->kind, "%s",
+                          result->detail);
         if (result->io_error != 0)
-            stele__report(exam, found, 0, found->base, false, "io", "cannot be read (errno %d)", -result->io_error);
+            stele__report(exam, found, 0, found->base, false, "io", "cannot be read (errno %d)",
+                          -result->io_error);
         if (result->io_error != 0 || (result->kind != NULL && !result->harmless)) {
             exam->out->facts.sealed = true;
             exam->out->records += result->records;
@@ -97,9 +101,10 @@ static bool add_open(struct stele__exam *exam, const struct stele__found *found)
     return true;
 }
 
-/* Index entries of a walked segment. Times come from the next mark, because an entry's time must not be earlier than the
- * publication of anything before it. */
-static void note_index(struct stele__exam *exam, struct stele__open_segment *open, stele_lsn lsn, uint64_t before)
+/* Index entries of a walked segment. Times come from the next mark, because an entry's time must not be
+ * earlier than the publication of anything before it. */
+static void note_index(struct stele__exam *exam, struct stele__open_segment *open, stele_lsn lsn,
+                       uint64_t before)
 {
     uint64_t n = open->index_entries;
     if (n > 0 && lsn - open->index[n - 1].lsn < STELE__INDEX_STRIDE)
@@ -118,7 +123,8 @@ static void settle_times(struct stele__open_segment *open, stele_lsn upto, uint6
             open->index[i - 1].time_ns = time_ns;
 }
 
-static enum stele__step walk_open(struct stele__exam *exam, struct stele__walk *walk, struct stele__open_segment *open)
+static enum stele__step walk_open(struct stele__exam *exam, struct stele__walk *walk,
+                                  struct stele__open_segment *open)
 {
     struct stele__record record;
     struct stele__mark mark;
@@ -177,13 +183,15 @@ static bool examine_open(struct stele__exam *exam, const struct stele__found *fo
     if (exam->chain_known)
         stele__walk_chain(&walk, exam->chain, exam->record_number);
     else
-        walk.record_number = exam->record_number; /* behind a gap, until a mark says better: never counts back */
+        walk.record_number =
+            exam->record_number; /* behind a gap, until a mark says better: never counts back */
     enum stele__step step = walk_open(exam, &walk, open);
     finish_open(exam, &walk, open);
     if (!found->size_right) {
         exam->out->facts.unreadable = true;
         stele__report(exam, found, STELE__HEADER_BYTES + (walk.at - found->base), walk.at, false, "size",
-                      "the file has %llu bytes, a segment of this log has %llu", (unsigned long long)found->file_bytes,
+                      "the file has %llu bytes, a segment of this log has %llu",
+                      (unsigned long long)found->file_bytes,
                       (unsigned long long)stele__segment_file_bytes(exam->data_bytes));
         return false;
     }
@@ -192,8 +200,8 @@ static bool examine_open(struct stele__exam *exam, const struct stele__found *fo
     exam->out->in_segment = true;
     if (walk.mark_error != NULL && walk.check == STELE__RECORD_OK && !walk.epoch_fell) {
         exam->out->facts.contradiction = true;
-        stele__report(exam, found, STELE__HEADER_BYTES + (walk.at - found->base), walk.at, false, "chain", "%s",
-                      walk.mark_error);
+        stele__report(exam, found, STELE__HEADER_BYTES + (walk.at - found->base), walk.at, false, "chain",
+                      "%s", walk.mark_error);
     }
     exam->stop = walk.epoch_fell ? "a record of an earlier opening stands behind a later one"
                                  : stele__check_name(walk.check);
@@ -212,8 +220,10 @@ static int check_sealed_contents(struct stele__exam *exam)
         return stele__fail(STELE_ENOMEM, "%s: no memory for %zu segments", scan->path, scan->count);
     }
     for (size_t i = 0; i < scan->count; i++)
-        wanted[i] = stele__found_readable(&scan->found[i]) && scan->found[i].sealed && scan->found[i].size_right;
-    int rc = stele__check_many(scan, wanted, exam->options->jobs == 0 ? 1 : exam->options->jobs, exam->results);
+        wanted[i] =
+            stele__found_readable(&scan->found[i]) && scan->found[i].sealed && scan->found[i].size_right;
+    int rc =
+        stele__check_many(scan, wanted, exam->options->jobs == 0 ? 1 : exam->options->jobs, exam->results);
     free(wanted);
     return rc;
 }
@@ -232,8 +242,9 @@ static int begin(struct stele__exam *exam)
         out->vouched = scan->control.durable;
         out->max_incarnation = scan->control.incarnation;
         if (scan->control_copies != 3 && !exam->options->live)
-            stele__report_file(exam, STELE__CONTROL_NAME, scan->control_copies == 1 ? STELE__CONTROL_PAGE : 0, true,
-                               "control-copy", "one block of the control file is damaged; the other serves");
+            stele__report_file(exam, STELE__CONTROL_NAME, scan->control_copies == 1 ? STELE__CONTROL_PAGE : 0,
+                               true, "control-copy",
+                               "one block of the control file is damaged; the other serves");
     } else {
         out->facts.control_lost = true;
         out->first_sequence = scan->count > 0 ? scan->found[0].sequence : 0;
@@ -241,9 +252,11 @@ static int begin(struct stele__exam *exam)
             exam->chain_known = true;
             exam->chain = stele__chain_origin(scan->uuid);
         }
-        stele__report_file(exam, STELE__CONTROL_NAME, 0, false, "control", scan->control_present
-                               ? "the control file cannot be read: nothing says where the log begins and how far it reached"
-                               : "the control file is missing: nothing says where the log begins and how far it reached");
+        stele__report_file(
+            exam, STELE__CONTROL_NAME, 0, false, "control",
+            scan->control_present
+                ? "the control file cannot be read: nothing says where the log begins and how far it reached"
+                : "the control file is missing: nothing says where the log begins and how far it reached");
     }
     for (size_t i = 0; i < scan->count; i++)
         out->max_incarnation = stele__max_u64(out->max_incarnation, scan->found[i].incarnation) & UINT32_MAX;
@@ -264,7 +277,8 @@ static int find_end(struct stele__exam *exam, uint64_t *at)
         exam->out->end = sequence << scan->data_log2;
         exam->out->in_segment = false;
         if (found == NULL && stele__scan_is_broken(scan, sequence)) {
-            stele__report_missing(exam, sequence, true, "quarantined", "set aside by a repair; its records are out of the log");
+            stele__report_missing(exam, sequence, true, "quarantined",
+                                  "set aside by a repair; its records are out of the log");
             exam->chain_known = false;
             exam->out->end = (sequence + 1) << scan->data_log2; /* its LSNs stay used */
             continue;
@@ -272,7 +286,8 @@ static int find_end(struct stele__exam *exam, uint64_t *at)
         if (found == NULL || !stele__found_readable(found))
             break;
         report_copies(exam, found);
-        bool go_on = found->sealed && found->size_right ? examine_sealed(exam, found) : examine_open(exam, found, &rc);
+        bool go_on =
+            found->sealed && found->size_right ? examine_sealed(exam, found) : examine_open(exam, found, &rc);
         if (rc != 0 || !go_on)
             break;
         exam->out->end = (sequence + 1) << scan->data_log2;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/failure.c: a log that failed stays failed. After a failed flush the kernel may call lost pages clean, so nothing
- * that follows could be believed: recovery is close, reopen, append again. */
+/* core/failure.c: a log that failed stays failed. After a failed flush the kernel may call lost pages clean,
+ * so nothing that follows could be believed: recovery is close, reopen, append again. */
 #include "core/commit.h"
 #include "core/control.h"
 #include "core/space.h"
@@ -32,6 +32,8 @@ int stele__latch(struct stele *log, int code)
 int stele__fail_latched(const struct stele *log)
 {
     (void)atomic_load_explicit(&log->failed, memory_order_acquire);
-    return stele__fail(STELE_EFAILED, "%s: the log has failed; close it, reopen, append again what was not durable. Cause: %s",
-                       log->path, log->failure);
+    return stele__fail(
+        STELE_EFAILED,
+        "%s: the log has failed; close it, reopen, append again what was not durable. Cause: %s", log->path,
+        log->failure);
 }

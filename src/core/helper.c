@@ -12,7 +12,8 @@
 #include <signal.h>
 
 /* How often it looks: at once after work, then ever more rarely. At 5 GB/s two 64-MiB spares last 25 ms, so a
- * millisecond while appends come is early enough; 200 ms when nothing happens costs five wake-ups a second. */
+ * millisecond while appends come is early enough; 200 ms when nothing happens costs five wake-ups a second.
+ */
 #define LOOK_MIN_NS (INT64_C(1) * 1000 * 1000)
 #define LOOK_MAX_NS (INT64_C(200) * 1000 * 1000)
 
@@ -64,8 +65,8 @@ int stele__helper_seal(struct stele *log)
     return did ? stele__control_advance(log) : 0;
 }
 
-/* A full segment whose application never syncs must become durable all the same, or nothing could be sealed and the ring
- * would fill up. Never waits for leadership: who has it does the same work. */
+/* A full segment whose application never syncs must become durable all the same, or nothing could be sealed
+ * and the ring would fill up. Never waits for leadership: who has it does the same work. */
 static bool commit_full(struct stele *log)
 {
     stele_lsn tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
@@ -82,19 +83,21 @@ static bool serve_sync(struct stele *log)
 {
     if (!atomic_load_explicit(&log->helper.sync_wanted, memory_order_relaxed) || !stele__commit_lead(log))
         return false;
-    /* ACQUIRE pairs with the RELEASE in stele_sync_begin(): the tail read next covers what its caller appended. */
+    /* ACQUIRE pairs with the RELEASE in stele_sync_begin(): the tail read next covers what its caller
+     * appended. */
     (void)atomic_exchange_explicit(&log->helper.sync_wanted, false, memory_order_acq_rel);
     stele_lsn tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     (void)stele__commit_round(log, tail);
     stele_lsn durable = atomic_load_explicit(&log->durable, memory_order_relaxed);
     stele__commit_resign(log);
     if (!failed(log) && durable < stele__min_u64(tail, atomic_load(&log->ready)))
-        atomic_store_explicit(&log->helper.sync_wanted, true, memory_order_relaxed); /* a slot was open: again */
+        atomic_store_explicit(&log->helper.sync_wanted, true,
+                              memory_order_relaxed); /* a slot was open: again */
     return true;
 }
 
-/* Nothing appended for a while and everything durable: let a mark vouch for the last burst, so that damage to it could be
- * told from a torn write. */
+/* Nothing appended for a while and everything durable: let a mark vouch for the last burst, so that damage to
+ * it could be told from a torn write. */
 static void vouch_when_idle(struct stele *log, stele_lsn *last_tail, uint64_t *since_ns)
 {
     stele_lsn tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
@@ -106,8 +109,8 @@ static void vouch_when_idle(struct stele *log, stele_lsn *last_tail, uint64_t *s
     }
     if (now - *since_ns < log->idle_mark_ns || failed(log))
         return;
-    /* The tail is the single appender's, and behind records that are not durable a mark would not be either: the control
-     * block vouches as well. */
+    /* The tail is the single appender's, and behind records that are not durable a mark would not be either:
+     * the control block vouches as well. */
     if (log->single || atomic_load_explicit(&log->durable, memory_order_relaxed) != tail) {
         (void)stele__control_advance(log);
         return;
@@ -141,7 +144,8 @@ static void populate_active(struct stele *log)
     struct stele__seg *seg = &log->ring[stele__sequence_of(log, tail) & (STELE__RING - 1)];
     uint64_t offset = tail & (log->data_bytes - 1);
     if (seg->data != NULL)
-        log->media.ops->populate(&log->media, &seg->map, STELE__HEADER_BYTES + offset, log->data_bytes - offset);
+        log->media.ops->populate(&log->media, &seg->map, STELE__HEADER_BYTES + offset,
+                                 log->data_bytes - offset);
 }
 
 static void *run(void *argument)
@@ -159,7 +163,8 @@ static void *run(void *argument)
         bool did = stele__helper_step(log, word != seen);
         seen = word;
         vouch_when_idle(log, &last_tail, &since_ns);
-        look_ns = did || tail != last_tail ? LOOK_MIN_NS : (look_ns < LOOK_MAX_NS / 2 ? look_ns * 2 : LOOK_MAX_NS);
+        look_ns =
+            did || tail != last_tail ? LOOK_MIN_NS : (look_ns < LOOK_MAX_NS / 2 ? look_ns * 2 : LOOK_MAX_NS);
         bool again = atomic_load_explicit(&helper->sync_wanted, memory_order_relaxed) && !failed(log);
         (void)stele__futex_wait(&helper->word, word, again ? LOOK_MIN_NS : look_ns, false);
     }

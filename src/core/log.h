@@ -8,7 +8,8 @@
  *   - segments ring: entries below `ready` are constant for appenders; the helper adds and retires them;
  *   - control block: under control_lock.
  *
- * A record's path: append.c -> tail.h (reserve) -> segtab.h (address) -> format/record.c (fill) -> tail.h (publish)
+ * A record's path: append.c -> tail.h (reserve) -> segtab.h (address) -> format/record.c (fill) -> tail.h
+ * (publish)
  * -> commit.c (fold, mark, persist, advance) -> helper.c/seal.c (seal). */
 #ifndef STELE_CORE_LOG_H
 #define STELE_CORE_LOG_H
@@ -27,8 +28,8 @@
 #include <pthread.h>
 #include <stele/stele.h>
 
-/* Segments mapped at once: the unsealed ones behind the tail and the spares ahead. A power of two; 16 leaves room for 8
- * spares and as many full segments that wait for the device. */
+/* Segments mapped at once: the unsealed ones behind the tail and the spares ahead. A power of two; 16 leaves
+ * room for 8 spares and as many full segments that wait for the device. */
 #define STELE__RING 16u
 
 /* A segment mapped for appending. */
@@ -55,10 +56,10 @@ struct stele__commit {
     stele_lsn frontier;     /* everything before it is published and folded */
     uint64_t chain;         /* at the frontier */
     uint64_t record_number; /* data records before the frontier */
-    stele_lsn last_mark;    /* where the last mark was put (it may be in front of the frontier), or the start */
-    stele_lsn data_end;     /* end of the last data record folded */
-    stele_lsn vouched;      /* what the records folded testify to have been durable */
-    uint64_t time_ns;       /* of the last index entry, mark or seal: never runs back */
+    stele_lsn last_mark; /* where the last mark was put (it may be in front of the frontier), or the start */
+    stele_lsn data_end;  /* end of the last data record folded */
+    stele_lsn vouched;   /* what the records folded testify to have been durable */
+    uint64_t time_ns;    /* of the last index entry, mark or seal: never runs back */
 };
 
 /* A mark a single appender is asked to write (it owns the tail). */
@@ -125,9 +126,11 @@ struct stele {
     struct stele__logger logger;
     struct stele__media media;
 
-    _Alignas(STELE__HOT_ALIGN) _Atomic uint64_t tail; /* next free position: the only word all appenders write */
+    _Alignas(
+        STELE__HOT_ALIGN) _Atomic uint64_t tail; /* next free position: the only word all appenders write */
 
-    _Alignas(STELE__HOT_ALIGN) _Atomic uint64_t ready; /* slots below it are mapped; 0: closed, failed, read-only */
+    _Alignas(STELE__HOT_ALIGN) _Atomic uint64_t
+        ready; /* slots below it are mapped; 0: closed, failed, read-only */
     _Atomic uint64_t durable;
     struct stele__pending_mark pending;
 
@@ -135,12 +138,12 @@ struct stele {
 
     _Alignas(STELE__HOT_ALIGN) struct stele__sync sync;
     struct stele__commit commit;
-    _Atomic int failed; /* 0, or the code */
+    _Atomic int failed;             /* 0, or the code */
     char failure[STELE__ERROR_MAX]; /* written before `failed` is set */
 
-    pthread_mutex_t ring_lock; /* ring membership, for region() and the helper */
+    pthread_mutex_t ring_lock;    /* ring membership, for region() and the helper */
     uint64_t ring_low, ring_high; /* sequences mapped: [low, high) */
-    uint32_t incarnation; /* highest used; the helper's after open */
+    uint32_t incarnation;         /* highest used; the helper's after open */
     struct stele__space space;
     struct stele__helper helper;
     struct stele__recycled *recycled; /* `spares` places; ring_lock */
@@ -149,17 +152,18 @@ struct stele {
 
     pthread_mutex_t control_lock; /* and trims, one at a time */
     struct stele__control control;
-    struct stele__map control_map; /* writer */
+    struct stele__map control_map;   /* writer */
     struct stele__view control_view; /* reader */
     struct stele__view waiters_view; /* reader, opened writable when it first sleeps */
     bool waiters_tried;
     struct stele__live *live_page;
     struct stele__waiters *waiters;
     uint64_t seen_opens; /* reader: live_page->opens when its facts were taken */
-    stele_lsn end; /* reader without a writer: where valid records end. Writer: where its opening cut the log */
+    stele_lsn
+        end; /* reader without a writer: where valid records end. Writer: where its opening cut the log */
     bool damaged; /* reader without a writer: corruption begins at `end`, and `failure` says what */
 
-    _Atomic int eventfd; /* -1 until asked for */
+    _Atomic int eventfd;      /* -1 until asked for */
     _Atomic uint32_t handles; /* cursors and pins open */
 };
 
@@ -173,8 +177,8 @@ static inline stele_lsn stele__base_of(const struct stele *log, uint64_t sequenc
     return sequence << log->data_log2;
 }
 
-/* Latch the log as failed, for good: appends, syncs and waits return STELE_EFAILED from now on. The first call wins.
- * The message is this thread's last error. Returns STELE_EFAILED. */
+/* Latch the log as failed, for good: appends, syncs and waits return STELE_EFAILED from now on. The first
+ * call wins. The message is this thread's last error. Returns STELE_EFAILED. */
 int stele__latch(struct stele *log, int code);
 /* STELE_EFAILED with the latched message as this thread's last error. */
 int stele__fail_latched(const struct stele *log);

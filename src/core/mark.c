@@ -33,8 +33,8 @@ static void write_mark(struct stele *log, stele_lsn lsn, const struct stele__mar
     uint8_t *at = stele__seg_address(log, seg, lsn);
     stele_lsn durable = atomic_load_explicit(&log->durable, memory_order_relaxed);
     uint64_t word = stele__word_pack(STELE__MARK_BYTES, STELE__WIRE_MARK, log->epoch);
-    word = stele__record_fill(at, word, stele__record_seed(seg->salt, lsn), stele__dback(lsn, durable), payload,
-                              sizeof payload);
+    word = stele__record_fill(at, word, stele__record_seed(seg->salt, lsn), stele__dback(lsn, durable),
+                              payload, sizeof payload);
     stele__tail_publish(at, word);
 }
 
@@ -45,7 +45,8 @@ bool stele__mark_append(struct stele *log)
         if (!atomic_load_explicit(&log->pending.wanted, memory_order_acquire)) { /* [P7] */
             log->pending.mark = mark;
             log->commit.last_mark = mark.upto; /* about there */
-            /* [P7] RELEASE pairs with ACQUIRE in stele__mark_write_pending(): who sees `wanted` sees the mark. */
+            /* [P7] RELEASE pairs with ACQUIRE in stele__mark_write_pending(): who sees `wanted` sees the
+             * mark. */
             atomic_store_explicit(&log->pending.wanted, true, memory_order_release);
         }
         return false;

@@ -5,8 +5,8 @@
 
 #include "core/log.h"
 
-/* As the commit leader: append a mark that holds up to the frontier. False when there is none (no room now; the slot fell
- * into another segment than the frontier; or a single appender was asked to write it). */
+/* As the commit leader: append a mark that holds up to the frontier. False when there is none (no room now;
+ * the slot fell into another segment than the frontier; or a single appender was asked to write it). */
 bool stele__mark_append(struct stele *log);
 
 /* As the single appender (or at close, when nobody appends): write the mark that was asked for. */

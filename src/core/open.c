@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/open.c: from options to a handle. Recovery is in recover.c, creation in create.c, readers in open_reader.c. */
+/* core/open.c: from options to a handle. Recovery is in recover.c, creation in create.c, readers in
+ * open_reader.c. */
 #include "core/open.h"
 
 #include "core/commit.h"
@@ -181,7 +182,8 @@ static int start_writer(struct stele *log, const struct stele__seams *seams)
     return seams->no_helper ? 0 : stele__helper_start(log);
 }
 
-static int open_writer(struct stele *log, const struct stele_options *o, const struct stele__seams *seams, bool fresh)
+static int open_writer(struct stele *log, const struct stele_options *o, const struct stele__seams *seams,
+                       bool fresh)
 {
     int rc = take_metadata(log, o);
     if (rc == 0)
@@ -254,16 +256,18 @@ static int check_place(const struct stele *log, const struct stele_options *o, b
     if (place.segments)
         return 0; /* a damaged log: recovery says what is missing */
     if ((o->flags & STELE_CREATE) != 0 && place.other)
-        return stele__fail(STELE_ENOTLOG, "%s: no log is made here: the directory holds other files", log->path);
+        return stele__fail(STELE_ENOTLOG, "%s: no log is made here: the directory holds other files",
+                           log->path);
     if ((o->flags & STELE_CREATE) == 0)
         return stele__fail(STELE_ENOTLOG, "%s: not a log: %s (stele create makes one)", log->path,
-                           place.other ? "neither a control file nor a segment in it" : "the directory is empty");
+                           place.other ? "neither a control file nor a segment in it"
+                                       : "the directory is empty");
     *fresh = true;
     return 0;
 }
 
-/* A failed opening takes back the directory that it made, unless somebody else made a log in it meanwhile. Without the
- * writer lock nothing in it is ours to judge: then it goes only when it is empty. */
+/* A failed opening takes back the directory that it made, unless somebody else made a log in it meanwhile.
+ * Without the writer lock nothing in it is ours to judge: then it goes only when it is empty. */
 static void undo_directory(struct stele *log)
 {
     struct place place = {.other = log->lockfd < 0};

@@ -7,17 +7,18 @@
 
 struct stele__seams {
     const struct stele__media *media; /* NULL: chosen by stele__media_choose() */
-    bool no_helper; /* slow paths, and explicit stele__helper_step() calls, do its work */
+    bool no_helper;                   /* slow paths, and explicit stele__helper_step() calls, do its work */
 };
 
 /* stele_open() with seams. */
 int stele__open_with(const char *path, const struct stele_options *options, const struct stele__seams *seams,
                      struct stele **out);
 
-/* The stages, in their own files. Each returns 0 or an error code; on error the caller frees with stele__log_free(). */
-int stele__open_reader(struct stele *log);                              /* open_reader.c */
+/* The stages, in their own files. Each returns 0 or an error code; on error the caller frees with
+ * stele__log_free(). */
+int stele__open_reader(struct stele *log);                                 /* open_reader.c */
 int stele__create(struct stele *log, const struct stele_options *options); /* create.c */
-int stele__recover(struct stele *log);                                   /* recover.c */
+int stele__recover(struct stele *log);                                     /* recover.c */
 
 /* Take over what a scan says of the log as a whole. */
 struct stele__scan;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/open_reader.c: a read-only handle. Changes no byte and takes no writer lock. Beside a live writer it believes the
- * writer's words; without one it examines the log itself, and opens damaged ones too: cursors stop at the damage. */
+/* core/open_reader.c: a read-only handle. Changes no byte and takes no writer lock. Beside a live writer it
+ * believes the writer's words; without one it examines the log itself, and opens damaged ones too: cursors
+ * stop at the damage. */
 #include "core/examine.h"
 #include "core/open.h"
 #include "core/owner.h"
@@ -9,10 +10,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* Without a control file there are no live words: zeroes take their place, so that a damaged log can still be read. */
+/* Without a control file there are no live words: zeroes take their place, so that a damaged log can still be
+ * read. */
 static int map_control(struct stele *log)
 {
-    int rc = stele__view_open(log->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, false, &log->control_view);
+    int rc =
+        stele__view_open(log->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, false, &log->control_view);
     if (rc == -ENOENT || rc == -ENODATA) {
         log->control_view = (struct stele__view){.base = stele__image_alloc(STELE__CONTROL_BYTES),
                                                  .bytes = STELE__CONTROL_BYTES};
@@ -31,7 +34,8 @@ static int examine(struct stele *log, struct stele__scan *scan)
     int rc = stele__examine(scan, &options, &facts);
     if (rc != 0)
         return rc;
-    log->control.first_sequence = facts.first_sequence; /* what the scan found, when the control file is lost */
+    log->control.first_sequence =
+        facts.first_sequence; /* what the scan found, when the control file is lost */
     log->end = facts.end;
     atomic_store(&log->durable, facts.vouched);
     log->damaged = facts.verdict == STELE_CORRUPT;
@@ -56,7 +60,8 @@ int stele__open_reader(struct stele *log)
     struct stele__scan scan;
     rc = stele__scan(&scan, log->dirfd, log->path);
     if (rc == 0 && scan.data_log2 == 0)
-        rc = stele__fail(STELE_ECORRUPT, "%s: neither the control file nor any segment header can be read", log->path);
+        rc = stele__fail(STELE_ECORRUPT, "%s: neither the control file nor any segment header can be read",
+                         log->path);
     if (rc == 0) {
         stele__open_describe(log, &scan);
         rc = log->live ? 0 : examine(log, &scan);

@@ -9,7 +9,8 @@
 #include <sys/types.h>
 
 #define STELE__LOCK_WRITER UINT64_C(0)
-/* Locked, besides, while the live words of the control file are the holder's: recovery and repair hold only byte 0. */
+/* Locked, besides, while the live words of the control file are the holder's: recovery and repair hold only
+ * byte 0. */
 #define STELE__LOCK_LIVE UINT64_C(1)
 /* A pin on segment s is a shared lock on byte PIN_BASE + s: nobody can trim what is locked. Far above any
  * text, far below the end of offsets: sequences stay below 2^47 (63 bits of position less 16 of the smallest

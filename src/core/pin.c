@@ -68,7 +68,8 @@ int stele_pin(struct stele *log, stele_lsn lsn, struct stele_pin **out)
 {
     *out = NULL;
     if (lsn > stele_tail(log))
-        return stele__fail(STELE_EINVAL, "%s: lsn %llu is beyond the tail", log->path, (unsigned long long)lsn);
+        return stele__fail(STELE_EINVAL, "%s: lsn %llu is beyond the tail", log->path,
+                           (unsigned long long)lsn);
     struct stele_pin *pin = malloc(sizeof *pin);
     if (pin == NULL)
         return stele__fail(STELE_ENOMEM, "%s: no memory for a pin", log->path);

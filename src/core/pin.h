@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/pin.h: leases. A pin is a shared lock on one byte of the lock file, held by the kernel: it dies with its process,
- * and a trimmer sees it whoever holds it. */
+/* core/pin.h: leases. A pin is a shared lock on one byte of the lock file, held by the kernel: it dies with
+ * its process, and a trimmer sees it whoever holds it. */
 #ifndef STELE_CORE_PIN_H
 #define STELE_CORE_PIN_H
 

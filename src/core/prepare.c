@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/prepare.c: a segment is born under a temporary name, with header and zeroes durable, then named, then the directory
- * is synced. A crash at any point leaves either nothing of the name, or a whole empty segment. */
+/* core/prepare.c: a segment is born under a temporary name, with header and zeroes durable, then named, then
+ * the directory is synced. A crash at any point leaves either nothing of the name, or a whole empty segment.
+ */
 #include "core/prepare.h"
 
 #include "os/clock.h"
@@ -45,8 +46,8 @@ static bool take_recycled(struct stele *log, char name[STELE__NAME_MAX])
     return found;
 }
 
-/* A file in its next life: every byte zero and durable before it can be named again. The new salt and incarnation are the
- * second line of defence, not the first. */
+/* A file in its next life: every byte zero and durable before it can be named again. The new salt and
+ * incarnation are the second line of defence, not the first. */
 static int map_recycled(struct stele *log, const char *name, uint64_t bytes, struct stele__map *map)
 {
     int rc = log->media.ops->open(&log->media, log->dirfd, name, bytes, map);
@@ -59,8 +60,8 @@ static int map_recycled(struct stele *log, const char *name, uint64_t bytes, str
     return rc;
 }
 
-/* A full disk may have room later. Any other failed flush, of a header or of a directory, is never tried again: the next
- * one could succeed although nothing reached the device. */
+/* A full disk may have room later. Any other failed flush, of a header or of a directory, is never tried
+ * again: the next one could succeed although nothing reached the device. */
 static int fail_flush(struct stele *log, int rc, const char *name)
 {
     int code = stele__fail_errno(-rc, "%s/%s: cannot make the new segment durable", log->path, name);
@@ -94,7 +95,8 @@ static void encode_header(struct stele *log, struct stele__map *map, uint64_t se
     stele__header_encode(map->base, &header);
 }
 
-/* Header durable, then the name, then the directory. On failure nothing of the file stays, as far as that is possible. */
+/* Header durable, then the name, then the directory. On failure nothing of the file stays, as far as that is
+ * possible. */
 static int name_segment(struct stele *log, const char *temp, const char *name, struct stele__map *map)
 {
     const struct stele__media_ops *ops = log->media.ops;
@@ -117,14 +119,16 @@ int stele__prepare_next(struct stele *log)
     char temp[STELE__NAME_MAX], name[STELE__NAME_MAX];
     stele__name_segment(name, sequence, stele__base_of(log, sequence));
     if (log->incarnation == UINT32_MAX)
-        return stele__fail(STELE_EINVAL, "%s: 2^32 segments were prepared, salts would repeat; start a new log", log->path);
+        return stele__fail(STELE_EINVAL,
+                           "%s: 2^32 segments were prepared, salts would repeat; start a new log", log->path);
     struct stele__seg seg = {.sequence = sequence, .index = stele__index_alloc(log)};
     if (seg.index == NULL)
         return stele__fail(STELE_ENOMEM, "%s: no memory for the index of %s", log->path, name);
     int rc = map_new(log, temp, bytes, &seg.map);
     if (rc != 0) {
         free(seg.index);
-        return stele__fail_errno(-rc, "%s/%s: cannot allocate %llu bytes", log->path, name, (unsigned long long)bytes);
+        return stele__fail_errno(-rc, "%s/%s: cannot allocate %llu bytes", log->path, name,
+                                 (unsigned long long)bytes);
     }
     seg.incarnation = ++log->incarnation;
     seg.salt = stele__salt(log->uuid, seg.incarnation);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/reader.h: what a read-only handle knows: the facts of its own examination, or the live words of a writer that was
- * at work when it was opened, or has come since. */
+/* core/reader.h: what a read-only handle knows: the facts of its own examination, or the live words of a
+ * writer that was at work when it was opened, or has come since. */
 #ifndef STELE_CORE_READER_H
 #define STELE_CORE_READER_H
 
@@ -28,8 +28,8 @@ static inline stele_lsn stele__reader_durable(const struct stele *log)
     return stele__max_u64(own, stele__reader_lsn(&log->live_page->durable));
 }
 
-/* Sleep until the writer commits, or timeout_ns passes. Counts itself as a waiter where the control file can be written;
- * where not, it sleeps in slices short enough to look by itself. */
+/* Sleep until the writer commits, or timeout_ns passes. Counts itself as a waiter where the control file can
+ * be written; where not, it sleeps in slices short enough to look by itself. */
 void stele__reader_sleep(struct stele *log, uint32_t seen_commits, int64_t timeout_ns);
 
 #endif

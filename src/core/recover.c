@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/recover.c: opening for writing. Examine, judge, and only then change anything: persist again what will be shown
- * (after a process crash it may live only in a cache; after a failed flush the cache may be clean and the device stale),
- * cut what was torn, adopt what is left. */
+/* core/recover.c: opening for writing. Examine, judge, and only then change anything: persist again what will
+ * be shown (after a process crash it may live only in a cache; after a failed flush the cache may be clean
+ * and the device stale), cut what was torn, adopt what is left. */
 #include "core/adopt.h"
 #include "core/control.h"
 #include "core/examine.h"
@@ -20,11 +20,12 @@ static int judge(struct stele *log, const struct stele__examined *facts)
 {
     if (facts->verdict != STELE_CORRUPT)
         return 0;
-    return stele__fail(STELE_ECORRUPT,
-                       "%s; %llu valid records follow. Nothing was changed: look with 'stele verify %s', what is left "
-                       "can be read with 'stele cat', and 'stele repair' mends",
-                       facts->worst[0] != '\0' ? facts->worst : log->path, (unsigned long long)facts->lost_records,
-                       log->path);
+    return stele__fail(
+        STELE_ECORRUPT,
+        "%s; %llu valid records follow. Nothing was changed: look with 'stele verify %s', what is left "
+        "can be read with 'stele cat', and 'stele repair' mends",
+        facts->worst[0] != '\0' ? facts->worst : log->path, (unsigned long long)facts->lost_records,
+        log->path);
 }
 
 static int check_writable(struct stele *log, const struct stele__scan *scan)
@@ -34,8 +35,10 @@ static int check_writable(struct stele *log, const struct stele__scan *scan)
         flags |= scan->found[i].ro_compat;
     if (flags == 0)
         return 0;
-    return stele__fail(STELE_EVERSION, "%s: features 0x%llx are unknown to this library, which may read the log, not write it",
-                       log->path, (unsigned long long)flags);
+    return stele__fail(
+        STELE_EVERSION,
+        "%s: features 0x%llx are unknown to this library, which may read the log, not write it", log->path,
+        (unsigned long long)flags);
 }
 
 /* Options without metadata: go on with what the newest segment has. */
@@ -68,9 +71,10 @@ static int inherit_metadata(struct stele *log, const struct stele__scan *scan)
     return 0;
 }
 
-/* From `spares_from` on come spares, as long as they are whole, zero and without a gap: the sequence behind the last of
- * them. */
-static uint64_t adopt_until(struct stele__scan *scan, const struct stele__examined *facts, uint64_t spares_from)
+/* From `spares_from` on come spares, as long as they are whole, zero and without a gap: the sequence behind
+ * the last of them. */
+static uint64_t adopt_until(struct stele__scan *scan, const struct stele__examined *facts,
+                            uint64_t spares_from)
 {
     uint64_t sequence = spares_from;
     for (;; sequence++) {
@@ -93,8 +97,8 @@ static int remove_segment(struct stele *log, const struct stele__found *found)
     if (rc != 0)
         return fail_media(log, name, rc, "cannot remove a segment that is no part of the log");
     if (!stele__found_readable(found) || !found->size_right)
-        stele__log(&log->logger, STELE_LOG_WARN, "%s/%s: removed a damaged segment that is no part of the log", log->path,
-                   name);
+        stele__log(&log->logger, STELE_LOG_WARN,
+                   "%s/%s: removed a damaged segment that is no part of the log", log->path, name);
     return 0;
 }
 
@@ -105,9 +109,11 @@ static bool is_strange(const struct stele *log, const struct stele__found *found
            (!stele__found_readable(found) && found->sequence >= keep_until + STELE__RING);
 }
 
-/* Remove what is not part of the log: files under construction, leftovers of a trim, torn or unusable spares. Highest first
- * and the directory synced each time, so that a crash in between never leaves a gap with records behind it. */
-static int sweep(struct stele *log, struct stele__scan *scan, const struct stele__examined *facts, uint64_t keep_until)
+/* Remove what is not part of the log: files under construction, leftovers of a trim, torn or unusable spares.
+ * Highest first and the directory synced each time, so that a crash in between never leaves a gap with
+ * records behind it. */
+static int sweep(struct stele *log, struct stele__scan *scan, const struct stele__examined *facts,
+                 uint64_t keep_until)
 {
     for (size_t i = 0; i < scan->temp_count; i++)
         (void)log->media.ops->unlink(&log->media, log->dirfd, scan->temps[i]);
@@ -123,7 +129,8 @@ static int sweep(struct stele *log, struct stele__scan *scan, const struct stele
     return 0;
 }
 
-/* 16 bits of epoch are used up after 65,535 openings with appends to one segment: close it and start over in the next. */
+/* 16 bits of epoch are used up after 65,535 openings with appends to one segment: close it and start over in
+ * the next. */
 static void set_epoch(struct stele *log, const struct stele__examined *facts)
 {
     log->epoch = 1;
@@ -156,7 +163,8 @@ static void set_positions(struct stele *log, const struct stele__examined *facts
     log->incarnation = facts->max_incarnation;
 }
 
-/* Is T's segment, or what would be the next, followed by quarantined ones? Then the log goes on behind them. */
+/* Is T's segment, or what would be the next, followed by quarantined ones? Then the log goes on behind them.
+ */
 static uint64_t behind_gap(struct stele__scan *scan, uint64_t sequence)
 {
     while (stele__scan_is_broken(scan, sequence) && stele__scan_find(scan, sequence) == NULL)
@@ -179,14 +187,16 @@ static int settle_class(struct stele *log, struct stele__scan *scan)
 }
 
 /* T's segment and the spares behind it into the ring; `facts` may move on behind a gap. */
-static int fill_ring(struct stele *log, struct stele__scan *scan, struct stele__examined *facts, uint64_t keep_until)
+static int fill_ring(struct stele *log, struct stele__scan *scan, struct stele__examined *facts,
+                     uint64_t keep_until)
 {
     const uint64_t here = facts->end >> log->data_log2;
     uint64_t spares_from = facts->in_segment ? here + 1 : here;
     const uint64_t gap_end = facts->in_segment ? behind_gap(scan, spares_from) : spares_from;
     int rc = 0;
     if (gap_end != spares_from) {
-        rc = stele__adopt_before_gap(log, stele__scan_find(scan, here), facts, &facts->open[facts->open_count - 1]);
+        rc = stele__adopt_before_gap(log, stele__scan_find(scan, here), facts,
+                                     &facts->open[facts->open_count - 1]);
         facts->end = facts->data_end = facts->vouched = stele__base_of(log, gap_end);
         facts->in_segment = false;
         log->ring_low = log->ring_high = gap_end;
@@ -194,12 +204,14 @@ static int fill_ring(struct stele *log, struct stele__scan *scan, struct stele__
     }
     log->ring_low = log->ring_high = here;
     if (facts->in_segment)
-        rc = stele__adopt_active(log, stele__scan_find(scan, here), facts, &facts->open[facts->open_count - 1]);
+        rc = stele__adopt_active(log, stele__scan_find(scan, here), facts,
+                                 &facts->open[facts->open_count - 1]);
     if (rc != 0)
         return rc;
     for (; rc == 0 && spares_from < keep_until && log->ring_high - log->ring_low < STELE__RING; spares_from++)
         rc = stele__adopt_spare(log, stele__scan_find(scan, spares_from));
-    return rc == STELE_ENOSPC ? 0 : rc; /* a sparse spare on a full disk: it is made anew when there is room */
+    return rc == STELE_ENOSPC ? 0
+                              : rc; /* a sparse spare on a full disk: it is made anew when there is room */
 }
 
 static int apply(struct stele *log, struct stele__scan *scan, struct stele__examined *facts)
@@ -249,8 +261,9 @@ int stele__recover(struct stele *log)
         if (rc == 0)
             rc = apply(log, &scan, &facts);
         if (rc == 0 && facts.verdict == STELE_TORN)
-            stele__log(&log->logger, STELE_LOG_WARN, "%s: cut a torn tail at lsn %llu (%llu whole records, none acknowledged)",
-                       log->path, (unsigned long long)facts.end, (unsigned long long)facts.lost_records);
+            stele__log(&log->logger, STELE_LOG_WARN,
+                       "%s: cut a torn tail at lsn %llu (%llu whole records, none acknowledged)", log->path,
+                       (unsigned long long)facts.end, (unsigned long long)facts.lost_records);
         stele__examined_free(&facts);
     }
     stele__scan_free(&scan);

@@ -76,8 +76,8 @@ static int examine_again(struct stele__look *look)
     return rc;
 }
 
-/* Without the control file nobody knows whether segments are missing in front or behind: to go on with those that are there
- * may give up the others, so it needs the permission for that. */
+/* Without the control file nobody knows whether segments are missing in front or behind: to go on with those
+ * that are there may give up the others, so it needs the permission for that. */
 static bool may_rebuild_control(const struct stele__repair *repair)
 {
     return repair->look->scan.control_result == STELE__DECODE_OK ||
@@ -107,11 +107,12 @@ static int refuse(const struct stele__repair *repair)
             "read the log. Nothing was changed; restore one of them from a backup",
             repair->look->path);
     if (repair->look->scan.control_result != STELE__DECODE_OK)
-        return stele__fail(STELE_ECORRUPT,
-                           "%s. Nothing was changed: if this is an unfinished backup, delete it; else restore the control "
-                           "file, or go on with the segments that are there (--allow-data-loss): whether any are missing in "
-                           "front or behind cannot be told",
-                           facts->worst[0] != '\0' ? facts->worst : repair->look->path);
+        return stele__fail(
+            STELE_ECORRUPT,
+            "%s. Nothing was changed: if this is an unfinished backup, delete it; else restore the control "
+            "file, or go on with the segments that are there (--allow-data-loss): whether any are missing in "
+            "front or behind cannot be told",
+            facts->worst[0] != '\0' ? facts->worst : repair->look->path);
     return stele__fail(STELE_ECORRUPT,
                        "%s. Nothing was changed: bytes that had been durable would be given up. Quarantining "
                        "(--quarantine) sets damaged segments aside and keeps the others; allowing data loss "

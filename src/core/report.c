@@ -12,8 +12,8 @@ static void emit(struct stele__exam *exam, const struct stele_problem *problem)
     struct stele__examined *out = exam->out;
     out->problems++;
     if (!problem->harmless && out->worst[0] == '\0') {
-        int n = snprintf(out->worst, sizeof out->worst, "%s/%s: offset %llu", exam->scan->path, problem->segment,
-                         (unsigned long long)problem->offset);
+        int n = snprintf(out->worst, sizeof out->worst, "%s/%s: offset %llu", exam->scan->path,
+                         problem->segment, (unsigned long long)problem->offset);
         if (problem->lsn != STELE_LSN_NONE && n > 0 && (size_t)n < sizeof out->worst)
             n += snprintf(out->worst + n, sizeof out->worst - (size_t)n, " (lsn %llu)",
                           (unsigned long long)problem->lsn);
@@ -41,8 +41,8 @@ void stele__report(struct stele__exam *exam, const struct stele__found *found, u
                                        .harmless = harmless});
 }
 
-void stele__report_file(struct stele__exam *exam, const char *name, uint64_t offset, bool harmless, const char *kind,
-                        const char *detail)
+void stele__report_file(struct stele__exam *exam, const char *name, uint64_t offset, bool harmless,
+                        const char *kind, const char *detail)
 {
     emit(exam, &(struct stele_problem){.segment = name,
                                        .offset = offset,
@@ -58,11 +58,8 @@ void stele__report_missing(struct stele__exam *exam, uint64_t sequence, bool har
     char name[STELE__NAME_MAX];
     stele_lsn base = sequence << exam->scan->data_log2;
     stele__name_segment(name, sequence, base);
-    emit(exam, &(struct stele_problem){.segment = name,
-                                       .lsn = base,
-                                       .kind = kind,
-                                       .detail = detail,
-                                       .harmless = harmless});
+    emit(exam, &(struct stele_problem){
+                   .segment = name, .lsn = base, .kind = kind, .detail = detail, .harmless = harmless});
 }
 
 int stele__exam_load(struct stele__exam *exam, const struct stele__found *found)

@@ -36,13 +36,9 @@ static int note_name(void *ctx, const char *name)
     uint64_t sequence = 0;
     stele_lsn base = 0;
     switch (stele__name_parse(name, &sequence, &base)) {
-    case STELE__NAME_CONTROL:
-        scan->control_present = true;
-        return 0;
+    case STELE__NAME_CONTROL: scan->control_present = true; return 0;
     case STELE__NAME_LOCK: return 0;
-    case STELE__NAME_FOREIGN:
-        scan->foreign++;
-        return 0;
+    case STELE__NAME_FOREIGN: scan->foreign++; return 0;
     case STELE__NAME_TEMP:
         if (!grow((void **)&scan->temps, scan->temp_count, &scan->temp_capacity, sizeof *scan->temps))
             return -ENOMEM;
@@ -74,7 +70,8 @@ void stele__scan_sort(struct stele__scan *scan)
         qsort(scan->found, scan->count, sizeof *scan->found, by_sequence);
 }
 
-static void take_header(struct stele__scan *scan, struct stele__found *found, const struct stele__header *header)
+static void take_header(struct stele__scan *scan, struct stele__found *found,
+                        const struct stele__header *header)
 {
     found->salt = header->salt;
     found->incarnation = header->incarnation;
@@ -145,8 +142,10 @@ static int read_control(struct stele__scan *scan)
         return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot read it", scan->path);
     if (scan->control_result == STELE__DECODE_VERSION)
         return stele__fail(STELE_EVERSION,
-                           "%s/" STELE__CONTROL_NAME ": offset 8: another format version or an unknown feature; this library "
-                           "reads version %d", scan->path, STELE_FORMAT_VERSION);
+                           "%s/" STELE__CONTROL_NAME
+                           ": offset 8: another format version or an unknown feature; this library "
+                           "reads version %d",
+                           scan->path, STELE_FORMAT_VERSION);
     if (scan->control_result == STELE__DECODE_OK) {
         memcpy(scan->uuid, scan->control.uuid, sizeof scan->uuid);
         scan->data_log2 = scan->control.data_log2;
@@ -161,8 +160,9 @@ int stele__scan(struct stele__scan *scan, int dirfd, const char *path)
     if (rc != 0)
         return stele__fail_errno(-rc, "%s: cannot list the directory", path);
     if (!scan->control_present && scan->count == 0)
-        return stele__fail(STELE_ENOTLOG, "%s: not a log: neither a control file nor a segment in it (stele create makes one)",
-                           path);
+        return stele__fail(
+            STELE_ENOTLOG,
+            "%s: not a log: neither a control file nor a segment in it (stele create makes one)", path);
     rc = read_control(scan);
     if (rc != 0)
         return rc;
@@ -174,7 +174,8 @@ int stele__scan(struct stele__scan *scan, int dirfd, const char *path)
             char name[STELE__NAME_MAX];
             stele__found_name(found, name);
             return stele__fail(STELE_EVERSION,
-                               "%s/%s: offset 8: another format version or an unknown feature; this library reads version %d",
+                               "%s/%s: offset 8: another format version or an unknown feature; this library "
+                               "reads version %d",
                                path, name, STELE_FORMAT_VERSION);
         }
     }
@@ -222,8 +223,8 @@ bool stele__scan_is_broken(const struct stele__scan *scan, uint64_t sequence)
 
 bool stele__found_readable(const struct stele__found *found)
 {
-    return found->io_error == 0 && !found->broken && found->header == STELE__DECODE_OK && found->named_right &&
-           found->same_log;
+    return found->io_error == 0 && !found->broken && found->header == STELE__DECODE_OK &&
+           found->named_right && found->same_log;
 }
 
 static void name_on_disk(const struct stele__found *found, char out[STELE__NAME_MAX])

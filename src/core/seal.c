@@ -3,7 +3,8 @@
 
 #include "format/chain.h"
 
-static int persist(struct stele *log, const struct stele__seg *seg, uint64_t offset, uint64_t len, const char *what)
+static int persist(struct stele *log, const struct stele__seg *seg, uint64_t offset, uint64_t len,
+                   const char *what)
 {
     int rc = log->media.ops->persist(&log->media, &seg->map, offset, len);
     if (rc == 0)

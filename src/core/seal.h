@@ -5,8 +5,8 @@
 
 #include "core/log.h"
 
-/* Write index and footer of `seg`, all of whose facts are final, and make them durable. 0 or an error code (a failed
- * flush; the caller latches the log). */
+/* Write index and footer of `seg`, all of whose facts are final, and make them durable. 0 or an error code (a
+ * failed flush; the caller latches the log). */
 int stele__seal(struct stele *log, const struct stele__seg *seg);
 
 #endif

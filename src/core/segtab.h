@@ -10,7 +10,8 @@ static inline struct stele__seg *stele__segtab_at(struct stele *log, stele_lsn l
     return &log->ring[stele__sequence_of(log, lsn) & (STELE__RING - 1)];
 }
 
-static inline uint8_t *stele__seg_address(const struct stele *log, const struct stele__seg *seg, stele_lsn lsn)
+static inline uint8_t *stele__seg_address(const struct stele *log, const struct stele__seg *seg,
+                                          stele_lsn lsn)
 {
     return seg->data + (lsn & (log->data_bytes - 1));
 }

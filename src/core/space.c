@@ -45,8 +45,8 @@ static int refused(const struct stele *log)
     return stele__fail(log->space.error, "%s", log->space.text);
 }
 
-/* Under the lock. Not for ever: when the ring is full, a commit of any thread makes room, and none of them wakes the
- * helper, so the helper is asked again. */
+/* Under the lock. Not for ever: when the ring is full, a commit of any thread makes room, and none of them
+ * wakes the helper, so the helper is asked again. */
 static void wait_a_little(struct stele__space *space)
 {
     uint64_t ns = stele__clock_realtime_ns() + ASK_AGAIN_NS; /* the clock of a default condition */
@@ -78,8 +78,8 @@ int stele__space_wait(struct stele *log, stele_lsn end)
     return rc;
 }
 
-/* Under the lock: remember [from, to), merged with a neighbour where there is one (while space is short, neighbours are
- * the rule, so the list stays as long as there are threads). False without memory. */
+/* Under the lock: remember [from, to), merged with a neighbour where there is one (while space is short,
+ * neighbours are the rule, so the list stays as long as there are threads). False without memory. */
 static bool add_debt(struct stele__space *space, stele_lsn from, stele_lsn to)
 {
     for (size_t i = 0; i < space->debt_count; i++) {
@@ -101,7 +101,8 @@ static bool add_debt(struct stele__space *space, stele_lsn from, stele_lsn to)
     return true;
 }
 
-/* Pad [from, to), which may span segments. A debt's pads never leave 8 bytes that no record could cover: a FILL does. */
+/* Pad [from, to), which may span segments. A debt's pads never leave 8 bytes that no record could cover: a
+ * FILL does. */
 static void pad_range(struct stele *log, stele_lsn from, stele_lsn to)
 {
     while (from < to) {
@@ -163,7 +164,8 @@ void stele__space_open(struct stele *log)
                 space->debts[kept++] = debt;
         }
         space->debt_count = kept;
-        /* [P3] RELEASE: the ring entry and the zeroes of the segment are visible to whoever sees the new value. */
+        /* [P3] RELEASE: the ring entry and the zeroes of the segment are visible to whoever sees the new
+         * value. */
         atomic_store_explicit(&log->ready, to, memory_order_release);
     }
     space->error = 0;

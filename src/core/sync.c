@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/sync.c: group commit. A caller either leads one round for everybody, or follows: sleeps until the leader is done and
- * then finds itself durable, or leads. Greedy, no timers: while one round is at the device the next group gathers, so
- * batches grow with the device's latency by themselves (docs/concurrency.md). */
+/* core/sync.c: group commit. A caller either leads one round for everybody, or follows: sleeps until the
+ * leader is done and then finds itself durable, or leads. Greedy, no timers: while one round is at the device
+ * the next group gathers, so batches grow with the device's latency by themselves (docs/concurrency.md). */
 #include "core/sync.h"
 
 #include "core/commit.h"
@@ -29,12 +29,12 @@ int stele__sync_follow(struct stele *log, stele_lsn end, bool may_lead, int64_t 
     return rc;
 }
 
-/* An open slot stops the frontier. Its owner publishes without a system call, so there is nothing to sleep on: give way
- * at first, then look every so often. */
+/* An open slot stops the frontier. Its owner publishes without a system call, so there is nothing to sleep
+ * on: give way at first, then look every so often. */
 static void wait_for_publisher(unsigned idle_rounds)
 {
-    const unsigned yields = 64;            /* a filling appender needs nanoseconds, a preempted one a time slice */
-    const uint64_t nap_ns = 50 * 1000;     /* then somebody holds a reserved slot on purpose */
+    const unsigned yields = 64; /* a filling appender needs nanoseconds, a preempted one a time slice */
+    const uint64_t nap_ns = 50 * 1000; /* then somebody holds a reserved slot on purpose */
     const uint64_t nap_max_ns = 1000 * 1000;
     if (idle_rounds < yields) {
         sched_yield();
@@ -80,10 +80,11 @@ int stele_sync(struct stele *log, stele_lsn lsn)
         return rc;
     stele_lsn tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     if (lsn != STELE_LSN_ALL && lsn >= tail)
-        return stele__fail(STELE_EINVAL, "%s: lsn %llu is beyond the tail %llu", log->path, (unsigned long long)lsn,
-                           (unsigned long long)tail);
-    /* Durable points stand between records, so beyond the record's first byte means beyond the record. Space given up on a
-     * full disk stays behind a hole until there is room: everything means everything that can be published. */
+        return stele__fail(STELE_EINVAL, "%s: lsn %llu is beyond the tail %llu", log->path,
+                           (unsigned long long)lsn, (unsigned long long)tail);
+    /* Durable points stand between records, so beyond the record's first byte means beyond the record. Space
+     * given up on a full disk stays behind a hole until there is room: everything means everything that can
+     * be published. */
     stele_lsn end = lsn != STELE_LSN_ALL ? lsn + 8 : stele__min_u64(tail, atomic_load(&log->ready));
     if (end == 0 && tail > 0 && atomic_load(&log->failed) != 0)
         return stele__fail_latched(log);

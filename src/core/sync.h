@@ -8,7 +8,8 @@
 /* Make everything before `end` durable, leading or following. 0 or STELE_EFAILED. */
 int stele__sync_until(struct stele *log, stele_lsn end);
 
-/* Sleep until a commit ends, unless `durable` >= end, or (when `may_lead`) leadership is free. 0 or -ETIMEDOUT. */
+/* Sleep until a commit ends, unless `durable` >= end, or (when `may_lead`) leadership is free. 0 or
+ * -ETIMEDOUT. */
 int stele__sync_follow(struct stele *log, stele_lsn end, bool may_lead, int64_t timeout_ns);
 
 #endif

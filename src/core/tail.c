@@ -12,8 +12,8 @@ void stele__tail_pad(struct stele *log, stele_lsn from, stele_lsn to)
                                               stele__dback(from, durable)));
 }
 
-/* The one writer whose slot crosses a boundary pads both sides of it; everybody after it is in the new segment by
- * arithmetic, so nobody waits and nobody spins. */
+/* The one writer whose slot crosses a boundary pads both sides of it; everybody after it is in the new
+ * segment by arithmetic, so nobody waits and nobody spins. */
 static void cross(struct stele *log, stele_lsn lsn, uint64_t bytes)
 {
     stele_lsn boundary = stele__align_down(lsn + bytes, log->data_bytes);
@@ -51,7 +51,8 @@ bool stele__tail_try(struct stele *log, uint64_t bytes, stele_lsn *lsn)
     if (tail + bytes > ready || !stele__tail_in_one_segment(log, tail, bytes))
         return false;
     *lsn = stele__tail_take(log, bytes);
-    if (*lsn + bytes > ready) { /* others were faster: a reservation beyond the prepared space is given up, not waited for */
+    if (*lsn + bytes >
+        ready) { /* others were faster: a reservation beyond the prepared space is given up, not waited for */
         stele__space_abandon(log, *lsn, bytes);
         return false;
     }

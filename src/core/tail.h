@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/tail.h: reserve a slot, publish it, see what is published. The fast path is here, inline; what happens at a
- * boundary or without prepared space is in tail.c. */
+/* core/tail.h: reserve a slot, publish it, see what is published. The fast path is here, inline; what happens
+ * at a boundary or without prepared space is in tail.c. */
 #ifndef STELE_CORE_TAIL_H
 #define STELE_CORE_TAIL_H
 
 #include "core/segtab.h"
 
-/* Prefetching the lines a slot of the same size will take a little later hides that the lines of a streaming append are
- * cold. Distance and limit are measured: docs/decisions/0006. A prefetch beyond the map is harmless. */
+/* Prefetching the lines a slot of the same size will take a little later hides that the lines of a streaming
+ * append are cold. Distance and limit are measured: docs/decisions/0006. A prefetch beyond the map is
+ * harmless. */
 #define STELE__PREFETCH_AHEAD 2048u
 #define STELE__PREFETCH_MAX 1088u /* more lines than that at once only delay the stores of a large record */
 
@@ -15,8 +16,8 @@
  * `reserved`: [*lsn, *lsn + bytes) is ours already; else nothing is. 0: *lsn is a usable slot. */
 int stele__tail_slow(struct stele *log, uint64_t bytes, bool reserved, stele_lsn *lsn);
 
-/* Add to the tail. Relaxed: atomicity is all that is needed, because slots are zero until published and whoever finds
- * one does so through its record word. */
+/* Add to the tail. Relaxed: atomicity is all that is needed, because slots are zero until published and
+ * whoever finds one does so through its record word. */
 static inline stele_lsn stele__tail_take(struct stele *log, uint64_t bytes)
 {
     if (log->single) {
@@ -42,8 +43,8 @@ static inline void stele__tail_prefetch(const uint8_t *at, uint64_t bytes)
 /* Reserve `bytes` (a multiple of 8, at most a quarter of a segment) inside one segment. */
 static inline int stele__tail_reserve(struct stele *log, uint64_t bytes, stele_lsn *lsn)
 {
-    /* [P3] ACQUIRE pairs with the RELEASE in stele__space_open(): who sees `ready` sees the ring entries and the zeroed
-     * slots below it. Relaxed, an appender could use an address that is not there yet. */
+    /* [P3] ACQUIRE pairs with the RELEASE in stele__space_open(): who sees `ready` sees the ring entries and
+     * the zeroed slots below it. Relaxed, an appender could use an address that is not there yet. */
     stele_lsn ready = atomic_load_explicit(&log->ready, memory_order_acquire);
     if (STELE__UNLIKELY(atomic_load_explicit(&log->tail, memory_order_relaxed) + bytes > ready))
         return stele__tail_slow(log, bytes, false, lsn);
@@ -56,9 +57,9 @@ static inline int stele__tail_reserve(struct stele *log, uint64_t bytes, stele_l
 /* For the commit leader's marks: never waits. Returns false when there is no room right now. */
 bool stele__tail_try(struct stele *log, uint64_t bytes, stele_lsn *lsn);
 
-/* [P1] Publish a filled record. RELEASE pairs with ACQUIRE [P2] in stele__record_check() and stele__tail_peek(): who sees
- * a non-zero word sees every byte stored before it. Relaxed, the leader could persist, and a cursor show, a record whose
- * payload is still zero. */
+/* [P1] Publish a filled record. RELEASE pairs with ACQUIRE [P2] in stele__record_check() and
+ * stele__tail_peek(): who sees a non-zero word sees every byte stored before it. Relaxed, the leader could
+ * persist, and a cursor show, a record whose payload is still zero. */
 static inline void stele__tail_publish(uint8_t *at, uint64_t word)
 {
     atomic_store_explicit((_Atomic uint64_t *)(void *)at, word, memory_order_release);

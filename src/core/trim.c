@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core/trim.c: drop the front. The new beginning is durable in both blocks of the control file before the first segment
- * loses its name; files go by unlink (or rename, to be recycled), never by truncate, so mappings of readers stay valid. */
+/* core/trim.c: drop the front. The new beginning is durable in both blocks of the control file before the
+ * first segment loses its name; files go by unlink (or rename, to be recycled), never by truncate, so
+ * mappings of readers stay valid. */
 #include "core/control.h"
 #include "core/helper.h"
 #include "core/owner.h"
@@ -119,8 +120,8 @@ static int drop_files(struct stele *log, uint64_t from, uint64_t until)
     return stele__latch(log, stele__fail_errno(-rc, "%s: cannot sync the directory", log->path));
 }
 
-/* Segments are sealed by the helper in its own time. One that is full and durable already is waited for, so that a trim
- * behind a sync drops what its caller can count on. Not under control_lock: sealing takes it. */
+/* Segments are sealed by the helper in its own time. One that is full and durable already is waited for, so
+ * that a trim behind a sync drops what its caller can count on. Not under control_lock: sealing takes it. */
 static void wait_for_seals(struct stele *log, stele_lsn lsn)
 {
     const uint64_t nap_ns = 100 * 1000; /* sealing one small segment takes about as long */

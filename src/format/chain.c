@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "format/chain.h"
 
-/* Inlined: the exported function of a distribution's libxxhash is built for SSE2 and takes a call per 16 bytes. */
+/* Inlined: the exported function of a distribution's libxxhash is built for SSE2 and takes a call per 16
+ * bytes. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

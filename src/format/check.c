@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* format/check.c: is there a valid record here? Every field is covered by a check before it is used: the length by
- * hcheck and by the bounds before anything is stepped over or read. */
+/* format/check.c: is there a valid record here? Every field is covered by a check before it is used: the
+ * length by hcheck and by the bounds before anything is stepped over or read. */
 #include "format/record.h"
 
 #include "base/assert.h"
 
 static bool known_wire(uint8_t wire)
 {
-    return stele__wire_is_data(wire) || wire == STELE__WIRE_PAD || wire == STELE__WIRE_MARK || wire == STELE__WIRE_FILL;
+    return stele__wire_is_data(wire) || wire == STELE__WIRE_PAD || wire == STELE__WIRE_MARK ||
+           wire == STELE__WIRE_FILL;
 }
 
 /* Bytes the record occupies, 0 when its length cannot be. `left` reaches to the end of the area. */
@@ -32,12 +33,14 @@ static bool crc_matches(const uint8_t *at, uint32_t crc, uint32_t stored, uint32
     return stele__crc32c(crc, at + STELE__RECORD_HEADER, (size_t)covered) == stored;
 }
 
-enum stele__check stele__record_check(const struct stele__area *area, stele_lsn lsn, struct stele__record *out)
+enum stele__check stele__record_check(const struct stele__area *area, stele_lsn lsn,
+                                      struct stele__record *out)
 {
     STELE__ASSERT(lsn % 8 == 0 && lsn >= area->base && lsn - area->base < area->bytes);
     const uint8_t *at = area->data + (lsn - area->base);
-    /* [P2] ACQUIRE pairs with the RELEASE store [P1] in stele__tail_publish(): a non-zero word means that every byte
-     * of the record stored before it is visible. Relaxed, a valid record could fail its checksum here. */
+    /* [P2] ACQUIRE pairs with the RELEASE store [P1] in stele__tail_publish(): a non-zero word means that
+     * every byte of the record stored before it is visible. Relaxed, a valid record could fail its checksum
+     * here. */
     uint64_t word = atomic_load_explicit((const _Atomic uint64_t *)(const void *)at, memory_order_acquire);
     if (word == 0)
         return STELE__RECORD_IS_FREE;

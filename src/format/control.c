@@ -7,12 +7,28 @@
 
 /* Offsets of docs/format.md, "Control file". */
 enum {
-    AT_MAGIC = 0, AT_MAJOR = 8, AT_MINOR = 10, AT_DATA_LOG2 = 12, AT_FLAGS = 13, AT_INCOMPAT = 16, AT_RO_COMPAT = 24, AT_UUID = 32,
-    AT_GENERATION = 48, AT_FIRST_SEQUENCE = 56, AT_FIRST_CHAIN = 64, AT_FIRST_RECORD = 72, AT_DURABLE = 80,
-    AT_CREATED = 88, AT_INCARNATION = 96, AT_RESERVED = 100, AT_CRC = 124, BLOCK_BYTES = 128
+    AT_MAGIC = 0,
+    AT_MAJOR = 8,
+    AT_MINOR = 10,
+    AT_DATA_LOG2 = 12,
+    AT_FLAGS = 13,
+    AT_INCOMPAT = 16,
+    AT_RO_COMPAT = 24,
+    AT_UUID = 32,
+    AT_GENERATION = 48,
+    AT_FIRST_SEQUENCE = 56,
+    AT_FIRST_CHAIN = 64,
+    AT_FIRST_RECORD = 72,
+    AT_DURABLE = 80,
+    AT_CREATED = 88,
+    AT_INCARNATION = 96,
+    AT_RESERVED = 100,
+    AT_CRC = 124,
+    BLOCK_BYTES = 128
 };
 _Static_assert(AT_UUID + 16 == AT_GENERATION && AT_CRC + 4 == BLOCK_BYTES, "docs/format.md: control block");
-_Static_assert(sizeof(struct stele__live) == 40 && offsetof(struct stele__live, commits) == 32, "docs/format.md: live page");
+_Static_assert(sizeof(struct stele__live) == 40 && offsetof(struct stele__live, commits) == 32,
+               "docs/format.md: live page");
 
 void stele__control_encode(uint8_t out[STELE__CONTROL_PAGE], const struct stele__control *control)
 {
@@ -60,15 +76,16 @@ static enum stele__decode decode_block(const uint8_t *in, struct stele__control 
     return possible ? STELE__DECODE_OK : STELE__DECODE_FIELD;
 }
 
-enum stele__decode stele__control_decode(const uint8_t in[2 * STELE__CONTROL_PAGE], struct stele__control *out,
-                                         uint32_t *copies)
+enum stele__decode stele__control_decode(const uint8_t in[2 * STELE__CONTROL_PAGE],
+                                         struct stele__control *out, uint32_t *copies)
 {
     struct stele__control block[2];
     memset(block, 0, sizeof block);
     enum stele__decode a = decode_block(in, &block[0]);
     enum stele__decode b = decode_block(in + STELE__CONTROL_PAGE, &block[1]);
     *copies = (a == STELE__DECODE_OK ? 1u : 0u) | (b == STELE__DECODE_OK ? 2u : 0u);
-    bool take_b = b == STELE__DECODE_OK && (a != STELE__DECODE_OK || block[1].generation > block[0].generation);
+    bool take_b =
+        b == STELE__DECODE_OK && (a != STELE__DECODE_OK || block[1].generation > block[0].generation);
     *out = block[take_b ? 1 : 0];
     out->block = take_b ? 1 : 0;
     if (a == STELE__DECODE_VERSION || b == STELE__DECODE_VERSION)

@@ -8,9 +8,23 @@
 
 /* Offsets of docs/format.md, "Footer". */
 enum {
-    AT_MAGIC = 0, AT_UUID = 8, AT_SEQUENCE = 24, AT_SALT = 32, AT_INCARNATION = 36, AT_END = 40, AT_FIRST_RECORD = 48,
-    AT_RECORDS = 56, AT_CHAIN_START = 64, AT_CHAIN_END = 72, AT_FIRST_TIME = 80, AT_LAST_TIME = 88,
-    AT_INDEX_ENTRIES = 96, AT_INDEX_HASH = 104, AT_DATA_HASH = 112, AT_RESERVED = 120, AT_CRC = 124
+    AT_MAGIC = 0,
+    AT_UUID = 8,
+    AT_SEQUENCE = 24,
+    AT_SALT = 32,
+    AT_INCARNATION = 36,
+    AT_END = 40,
+    AT_FIRST_RECORD = 48,
+    AT_RECORDS = 56,
+    AT_CHAIN_START = 64,
+    AT_CHAIN_END = 72,
+    AT_FIRST_TIME = 80,
+    AT_LAST_TIME = 88,
+    AT_INDEX_ENTRIES = 96,
+    AT_INDEX_HASH = 104,
+    AT_DATA_HASH = 112,
+    AT_RESERVED = 120,
+    AT_CRC = 124
 };
 _Static_assert(AT_UUID + 16 == AT_SEQUENCE && AT_CRC + 4 == STELE__FOOTER_FIXED, "docs/format.md: footer");
 
@@ -95,8 +109,8 @@ bool stele__footer_find(const uint8_t in[2 * STELE__FOOTER_COPY], const struct s
     memset(&other, 0, sizeof other);
     memset(out, 0, sizeof *out);
     bool a = decode_copy(in, out) == STELE__DECODE_OK && stele__footer_fits(out, header);
-    bool b = decode_copy(in + STELE__FOOTER_COPY, &other) == STELE__DECODE_OK && stele__footer_fits(&other, header) &&
-             (!a || memcmp(out, &other, sizeof other) == 0);
+    bool b = decode_copy(in + STELE__FOOTER_COPY, &other) == STELE__DECODE_OK &&
+             stele__footer_fits(&other, header) && (!a || memcmp(out, &other, sizeof other) == 0);
     if (!a)
         *out = other;
     *copies = (a ? 1u : 0u) | (b ? 2u : 0u);

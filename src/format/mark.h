@@ -8,8 +8,8 @@
 #define STELE__MARK_BYTES 56u /* payload; the record takes 72 */
 
 struct stele__mark {
-    stele_lsn upto;         /* everything before it is in `chain`; in the mark's own segment, <= the mark's lsn */
-    uint64_t chain;         /* at upto */
+    stele_lsn upto; /* everything before it is in `chain`; in the mark's own segment, <= the mark's lsn */
+    uint64_t chain; /* at upto */
     uint64_t chain_start;   /* at the first byte of this segment */
     uint64_t record_number; /* data records of the log before upto, trimmed ones included */
     uint64_t time_ns;       /* realtime clock, never running backwards within a log; a hint */

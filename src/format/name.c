@@ -38,7 +38,8 @@ enum stele__name_kind stele__name_parse(const char *name, uint64_t *sequence, st
         return STELE__NAME_LOCK;
     if (ends_with(name, ".stele.tmp"))
         return STELE__NAME_TEMP;
-    if (strlen(name) < STEM || name[16] != '-' || !parse_hex16(name, sequence) || !parse_hex16(name + 17, base))
+    if (strlen(name) < STEM || name[16] != '-' || !parse_hex16(name, sequence) ||
+        !parse_hex16(name + 17, base))
         return STELE__NAME_FOREIGN;
     if (strcmp(name + STEM, ".stele") == 0)
         return STELE__NAME_SEGMENT;
@@ -49,7 +50,8 @@ enum stele__name_kind stele__name_parse(const char *name, uint64_t *sequence, st
 
 void stele__name_segment(char out[STELE__NAME_MAX], uint64_t sequence, stele_lsn base)
 {
-    snprintf(out, STELE__NAME_MAX, "%016llx-%016llx.stele", (unsigned long long)sequence, (unsigned long long)base);
+    snprintf(out, STELE__NAME_MAX, "%016llx-%016llx.stele", (unsigned long long)sequence,
+             (unsigned long long)base);
 }
 
 void stele__name_broken(char out[STELE__NAME_MAX], uint64_t sequence, stele_lsn base)

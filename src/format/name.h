@@ -19,7 +19,8 @@ enum stele__name_kind {
     STELE__NAME_LOCK,
 };
 
-/* sequence and base are set for segments and broken ones. Only the exact spelling counts: lower case, full width. */
+/* sequence and base are set for segments and broken ones. Only the exact spelling counts: lower case, full
+ * width. */
 enum stele__name_kind stele__name_parse(const char *name, uint64_t *sequence, stele_lsn *base);
 void stele__name_segment(char out[STELE__NAME_MAX], uint64_t sequence, stele_lsn base);
 void stele__name_broken(char out[STELE__NAME_MAX], uint64_t sequence, stele_lsn base);

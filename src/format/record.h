@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* format/record.h: the record: 16-byte header, payload, zero padding to 8. docs/format.md is the specification.
+/* format/record.h: the record: 16-byte header, payload, zero padding to 8. docs/format.md is the
+ * specification.
  *
  *     off size field
  *      0   4   len      payload bytes
@@ -9,8 +10,8 @@
  *      8   4   crc      crc32c over the padded record with hcheck = crc = 0 (PAD: its header only)
  *     12   4   dback    (own lsn - durable lsn the writer saw) / 8, saturating
  *
- * The first 8 bytes are the record word: one aligned store, published last with release. Until then the slot is free
- * (zero) or RESERVED. Filling is for the slot's owner; checking is for anybody and trusts no byte. */
+ * The first 8 bytes are the record word: one aligned store, published last with release. Until then the slot
+ * is free (zero) or RESERVED. Filling is for the slot's owner; checking is for anybody and trusts no byte. */
 #ifndef STELE_FORMAT_RECORD_H
 #define STELE_FORMAT_RECORD_H
 
@@ -91,8 +92,8 @@ static inline uint32_t stele__record_max(uint64_t data_bytes)
     return (uint32_t)(data_bytes / 4 - STELE__RECORD_HEADER);
 }
 
-/* Start value of every checksum at this place: a record that is stale, misdirected or from another segment cannot
- * validate. Within a segment the seeds of all positions differ (lsn/8 modulo 2^32 spans 32 GiB). */
+/* Start value of every checksum at this place: a record that is stale, misdirected or from another segment
+ * cannot validate. Within a segment the seeds of all positions differ (lsn/8 modulo 2^32 spans 32 GiB). */
 static inline uint32_t stele__record_seed(uint32_t salt, stele_lsn lsn)
 {
     return salt ^ (uint32_t)(lsn >> 3);
@@ -106,7 +107,8 @@ static inline uint32_t stele__dback(stele_lsn lsn, stele_lsn durable)
 
 /* Copy the payload behind the header at `at`, store crc and dback, and return the record word to publish.
  * `word` is from stele__word_pack(); nothing becomes visible before the caller publishes. */
-uint64_t stele__record_fill(uint8_t *at, uint64_t word, uint32_t seed, uint32_t dback, const void *data, size_t len);
+uint64_t stele__record_fill(uint8_t *at, uint64_t word, uint32_t seed, uint32_t dback, const void *data,
+                            size_t len);
 
 /* The same for a payload that stands at at+16 already; zeroes the padding behind `len`. */
 uint64_t stele__record_seal(uint8_t *at, uint64_t word, uint32_t seed, uint32_t dback);
@@ -114,7 +116,8 @@ uint64_t stele__record_seal(uint8_t *at, uint64_t word, uint32_t seed, uint32_t 
 /* Gather `iovcnt` pieces behind the header; follow with stele__record_seal(). */
 void stele__record_gather(uint8_t *at, const struct iovec *iov, int iovcnt);
 
-/* Fill header fields of a PAD over `bytes` >= 16, or nothing for a FILL (`bytes` == 8); return the word to publish. */
+/* Fill header fields of a PAD over `bytes` >= 16, or nothing for a FILL (`bytes` == 8); return the word to
+ * publish. */
 uint64_t stele__record_pad(uint8_t *at, uint64_t bytes, uint16_t epoch, uint32_t seed, uint32_t dback);
 
 /* The word of an open slot: says how long it is, publishes nothing. */
@@ -150,13 +153,14 @@ struct stele__area {
     uint32_t record_max;
 };
 
-/* Check the record at `lsn` of `area` (base <= lsn < base + bytes, 8-aligned). The word is loaded with acquire [P2], so
- * this also serves readers of a log that is being written. Touches nothing outside the area. *out is filled only with
- * STELE__RECORD_OK. */
-enum stele__check stele__record_check(const struct stele__area *area, stele_lsn lsn, struct stele__record *out);
+/* Check the record at `lsn` of `area` (base <= lsn < base + bytes, 8-aligned). The word is loaded with
+ * acquire [P2], so this also serves readers of a log that is being written. Touches nothing outside the area.
+ * *out is filled only with STELE__RECORD_OK. */
+enum stele__check stele__record_check(const struct stele__area *area, stele_lsn lsn,
+                                      struct stele__record *out);
 
-/* The next position >= `from` at which a whole valid record other than a FILL stands, or STELE_LSN_NONE: one flipped
- * bit must not hide what follows it. `*out` means something only with a position. */
+/* The next position >= `from` at which a whole valid record other than a FILL stands, or STELE_LSN_NONE: one
+ * flipped bit must not hide what follows it. `*out` means something only with a position. */
 stele_lsn stele__record_scan(const struct stele__area *area, stele_lsn from, struct stele__record *out);
 
 /* A few words for messages: "checksum differs". */
@@ -166,7 +170,8 @@ const char *stele__check_name(enum stele__check check);
 static inline stele_lsn stele__record_vouches(const struct stele__record *record)
 {
     uint64_t distance = (uint64_t)record->dback << 3;
-    bool says = record->wire != STELE__WIRE_FILL && record->dback != STELE__DBACK_NONE && distance <= record->lsn;
+    bool says =
+        record->wire != STELE__WIRE_FILL && record->dback != STELE__DBACK_NONE && distance <= record->lsn;
     return says ? record->lsn - distance : 0;
 }
 

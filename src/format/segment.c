@@ -10,11 +10,27 @@
 
 /* Offsets of docs/format.md, "Segment header". */
 enum {
-    AT_MAGIC = 0, AT_MAJOR = 8, AT_MINOR = 10, AT_HEADER_BYTES = 12, AT_INCOMPAT = 16, AT_RO_COMPAT = 24, AT_UUID = 32,
-    AT_SEQUENCE = 48, AT_BASE = 56, AT_CREATED = 64, AT_SALT = 72, AT_INCARNATION = 76, AT_DATA_LOG2 = 80,
-    AT_CHECKSUM = 81, AT_CHAIN = 82, AT_METADATA_BYTES = 84, AT_RESERVED = 88, AT_CRC = 124
+    AT_MAGIC = 0,
+    AT_MAJOR = 8,
+    AT_MINOR = 10,
+    AT_HEADER_BYTES = 12,
+    AT_INCOMPAT = 16,
+    AT_RO_COMPAT = 24,
+    AT_UUID = 32,
+    AT_SEQUENCE = 48,
+    AT_BASE = 56,
+    AT_CREATED = 64,
+    AT_SALT = 72,
+    AT_INCARNATION = 76,
+    AT_DATA_LOG2 = 80,
+    AT_CHECKSUM = 81,
+    AT_CHAIN = 82,
+    AT_METADATA_BYTES = 84,
+    AT_RESERVED = 88,
+    AT_CRC = 124
 };
-_Static_assert(AT_UUID + 16 == AT_SEQUENCE && AT_CRC + 4 == STELE__HEADER_FIXED, "docs/format.md: segment header");
+_Static_assert(AT_UUID + 16 == AT_SEQUENCE && AT_CRC + 4 == STELE__HEADER_FIXED,
+               "docs/format.md: segment header");
 
 uint64_t stele__index_capacity(uint64_t data_bytes)
 {
@@ -29,7 +45,8 @@ uint64_t stele__segment_file_bytes(uint64_t data_bytes)
 
 uint32_t stele__salt(const uint8_t uuid[16], uint32_t incarnation)
 {
-    /* The finalizer of MurmurHash3 (Appleby): every step can be undone, so distinct inputs give distinct salts. */
+    /* The finalizer of MurmurHash3 (Appleby): every step can be undone, so distinct inputs give distinct
+     * salts. */
     uint32_t h = incarnation + stele__load32(uuid + 8);
     h = (h ^ (h >> 16)) * 0x85ebca6bu;
     h = (h ^ (h >> 13)) * 0xc2b2ae35u;

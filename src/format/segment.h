@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* format/segment.h: the segment file: 4 KiB header | data area of 2^k bytes | index | footer A | footer B.
- * The header holds only what is known when the segment is prepared; the footer is its seal. Both have two copies in
- * different sectors, each with its own checksum; either serves. */
+ * The header holds only what is known when the segment is prepared; the footer is its seal. Both have two
+ * copies in different sectors, each with its own checksum; either serves. */
 #ifndef STELE_FORMAT_SEGMENT_H
 #define STELE_FORMAT_SEGMENT_H
 
@@ -10,14 +10,15 @@
 #include <stele/base.h>
 
 #define STELE__HEADER_BYTES 4096u
-#define STELE__HEADER_COPY 2048u  /* distance of copy B from copy A */
-#define STELE__HEADER_FIXED 128u  /* metadata follows */
-#define STELE__FOOTER_COPY 4096u  /* size of a copy's page; 128 bytes of it mean something */
+#define STELE__HEADER_COPY 2048u /* distance of copy B from copy A */
+#define STELE__HEADER_FIXED 128u /* metadata follows */
+#define STELE__FOOTER_COPY 4096u /* size of a copy's page; 128 bytes of it mean something */
 #define STELE__FOOTER_FIXED 128u
 #define STELE__INDEX_ENTRY 24u
 #define STELE__INDEX_STRIDE 65536u /* an entry at least so many bytes of log after the one before */
 
-_Static_assert(STELE__HEADER_FIXED + STELE_METADATA_MAX == STELE__HEADER_COPY, "metadata fills a header copy");
+_Static_assert(STELE__HEADER_FIXED + STELE_METADATA_MAX == STELE__HEADER_COPY,
+               "metadata fills a header copy");
 
 struct stele__header {
     uint8_t uuid[16];
@@ -53,7 +54,8 @@ struct stele__index_entry {
     stele_lsn lsn;          /* of a record */
     uint64_t time_ns;       /* everything before lsn was published before this time */
 };
-_Static_assert(sizeof(struct stele__index_entry) == STELE__INDEX_ENTRY, "index entries are stored as they are");
+_Static_assert(sizeof(struct stele__index_entry) == STELE__INDEX_ENTRY,
+               "index entries are stored as they are");
 
 /* Sizes and offsets, all from the size of the data area. */
 uint64_t stele__index_capacity(uint64_t data_bytes); /* entries */
@@ -78,8 +80,9 @@ enum stele__decode {
     STELE__DECODE_FIELD,   /* checksum right, a field out of range */
 };
 
-/* `*copies`: bit 0 copy A valid, bit 1 copy B. OK when one is and neither is of another version. Otherwise the more
- * telling of the two findings. When both are valid and differ, A counts and B is reported invalid. */
+/* `*copies`: bit 0 copy A valid, bit 1 copy B. OK when one is and neither is of another version. Otherwise
+ * the more telling of the two findings. When both are valid and differ, A counts and B is reported invalid.
+ */
 void stele__header_encode(uint8_t out[STELE__HEADER_BYTES], const struct stele__header *header);
 enum stele__decode stele__header_decode(const uint8_t in[STELE__HEADER_BYTES], struct stele__header *out,
                                         uint32_t *copies);
@@ -91,7 +94,8 @@ enum stele__decode stele__footer_decode(const uint8_t in[2 * STELE__FOOTER_COPY]
 /* Does this footer belong to this header, and are its fields possible? */
 bool stele__footer_fits(const struct stele__footer *footer, const struct stele__header *header);
 
-/* The same, where the header is known: a copy that belongs to another segment does not count. False: no copy serves. */
+/* The same, where the header is known: a copy that belongs to another segment does not count. False: no copy
+ * serves. */
 bool stele__footer_find(const uint8_t in[2 * STELE__FOOTER_COPY], const struct stele__header *header,
                         struct stele__footer *out, uint32_t *copies);
 

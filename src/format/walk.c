@@ -5,7 +5,8 @@
 
 void stele__walk_start(struct stele__walk *walk, const struct stele__area *area)
 {
-    *walk = (struct stele__walk){.area = *area, .at = area->base, .chain_at = area->base, .data_end = area->base};
+    *walk =
+        (struct stele__walk){.area = *area, .at = area->base, .chain_at = area->base, .data_end = area->base};
 }
 
 void stele__walk_chain(struct stele__walk *walk, uint64_t chain_start, uint64_t record_number)
@@ -43,7 +44,8 @@ static const char *judge_mark(struct stele__walk *walk, const struct stele__mark
     }
     if (mark->chain_start != walk->chain_start)
         return "the mark knows another chain for the start of this segment";
-    if (mark->upto < walk->chain_at) /* marks of racing committers never step back: the leader is one at a time */
+    if (mark->upto <
+        walk->chain_at) /* marks of racing committers never step back: the leader is one at a time */
         return "the mark's position falls behind the mark before it";
     if (!fold_to(walk, mark->upto))
         return "the mark's position is not the start of a record";
@@ -58,7 +60,8 @@ static const char *judge_mark(struct stele__walk *walk, const struct stele__mark
     return NULL;
 }
 
-enum stele__step stele__walk_next(struct stele__walk *walk, struct stele__record *out, struct stele__mark *mark)
+enum stele__step stele__walk_next(struct stele__walk *walk, struct stele__record *out,
+                                  struct stele__mark *mark)
 {
     if (walk->at - walk->area.base >= walk->area.bytes)
         return STELE__WALK_END;

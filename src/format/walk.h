@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* format/walk.h: the reader's walk over one segment: every record in order, until the end of the data area or the first
- * place where no valid record stands. Collects facts; judges nothing. Used by recovery, verify, repair and inspect. */
+/* format/walk.h: the reader's walk over one segment: every record in order, until the end of the data area or
+ * the first place where no valid record stands. Collects facts; judges nothing. Used by recovery, verify,
+ * repair and inspect. */
 #ifndef STELE_FORMAT_WALK_H
 #define STELE_FORMAT_WALK_H
 
@@ -9,7 +10,7 @@
 
 struct stele__walk {
     struct stele__area area;
-    stele_lsn at; /* next record */
+    stele_lsn at;   /* next record */
     uint16_t epoch; /* highest so far; records may not fall below it */
 
     /* The chain lags behind `at`: it is folded only as far as a mark or the end asks for. */
@@ -20,10 +21,10 @@ struct stele__walk {
     uint64_t record_number; /* data records of the log before chain_at */
     bool record_number_known;
 
-    uint64_t records; /* data records between the start and `at` */
-    stele_lsn vouched; /* highest durable point any record testifies to */
+    uint64_t records;   /* data records between the start and `at` */
+    stele_lsn vouched;  /* highest durable point any record testifies to */
     stele_lsn data_end; /* end of the last data record, or the start */
-    uint64_t time_ns;  /* of the last mark, 0 before one */
+    uint64_t time_ns;   /* of the last mark, 0 before one */
 
     /* Set by the step that returned STELE__WALK_STOP: */
     enum stele__check check; /* why: not OK, or OK with one of the two below */
@@ -42,10 +43,11 @@ void stele__walk_start(struct stele__walk *walk, const struct stele__area *area)
 void stele__walk_chain(struct stele__walk *walk, uint64_t chain_start, uint64_t record_number);
 
 /* Step over one record. *out must not be NULL. For a MARK, *mark is filled in as well (may be NULL). */
-enum stele__step stele__walk_next(struct stele__walk *walk, struct stele__record *out, struct stele__mark *mark);
+enum stele__step stele__walk_next(struct stele__walk *walk, struct stele__record *out,
+                                  struct stele__mark *mark);
 
-/* Fold the chain up to `at`, so that chain and record_number hold there. For the end of a walk: a mark that comes later
- * may point to before `at` and would be called a contradiction. */
+/* Fold the chain up to `at`, so that chain and record_number hold there. For the end of a walk: a mark that
+ * comes later may point to before `at` and would be called a contradiction. */
 void stele__walk_fold(struct stele__walk *walk);
 
 #endif

@@ -17,6 +17,7 @@ int stele__event_open(void)
 void stele__event_signal(int fd)
 {
     const uint64_t one = 1;
-    ssize_t written = write(fd, &one, sizeof one); /* fails only when the counter is full: it is readable then */
+    ssize_t written =
+        write(fd, &one, sizeof one); /* fails only when the counter is full: it is readable then */
     (void)written;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os/file.h: files and directories by descriptor. Thin, EINTR-safe, and honest: every function returns 0 (or a
- * descriptor, or a count) or a negative errno. Nothing here prints, allocates silently or knows the format. */
+/* os/file.h: files and directories by descriptor. Thin, EINTR-safe, and honest: every function returns 0 (or
+ * a descriptor, or a count) or a negative errno. Nothing here prints, allocates silently or knows the format.
+ */
 #ifndef STELE_OS_FILE_H
 #define STELE_OS_FILE_H
 
@@ -9,8 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Every descriptor handed out here is above 2: in a process that closed its standard streams, what it prints would go
- * into the log otherwise. */
+/* Every descriptor handed out here is above 2: in a process that closed its standard streams, what it prints
+ * would go into the log otherwise. */
 int stele__fd_above_standard(int fd);
 
 /* Open a directory for *at() calls. Returns a descriptor (O_DIRECTORY|O_CLOEXEC) or -errno. */
@@ -23,7 +24,8 @@ int stele__dir_sync(int dirfd);
 /* Call fn for each name but "." and ".."; stops and returns fn's value when it is not 0. */
 int stele__dir_each(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx);
 
-/* openat(O_RDONLY|O_CLOEXEC) / O_RDWR. No symlinks are followed at the last component. Descriptor or -errno. */
+/* openat(O_RDONLY|O_CLOEXEC) / O_RDWR. No symlinks are followed at the last component. Descriptor or -errno.
+ */
 int stele__file_open(int dirfd, const char *name, bool writable);
 /* openat(O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC) with exactly `mode`. */
 int stele__file_create(int dirfd, const char *name, mode_t mode);
@@ -33,11 +35,11 @@ int stele__file_size(int fd, uint64_t *size, uint64_t *disk_bytes /* may be NULL
 int stele__file_mode(int fd, mode_t *mode); /* permission bits, of a directory too */
 /* Swap the names of two files in one step. -EINVAL, -ENOSYS: this file system cannot. */
 int stele__file_exchange(int dirfd, const char *one, const char *other);
-/* Blocks for [0, size), zero, with the file size set to it: posix_fallocate semantics without its emulation's traps
- * (fallocate(2); on EOPNOTSUPP write zeroes). */
+/* Blocks for [0, size), zero, with the file size set to it: posix_fallocate semantics without its emulation's
+ * traps (fallocate(2); on EOPNOTSUPP write zeroes). */
 int stele__file_allocate(int fd, uint64_t size);
-/* Give holes of an existing file their blocks, so that no store can meet a full disk. Content is kept; a file system that
- * cannot is left as it is. 0 or -errno. */
+/* Give holes of an existing file their blocks, so that no store can meet a full disk. Content is kept; a file
+ * system that cannot is left as it is. 0 or -errno. */
 int stele__file_fill_holes(int fd, uint64_t size);
 /* Exactly len bytes or an error: -ENODATA when the file ends before. Short reads and EINTR are handled. */
 int stele__file_read(int fd, void *buf, size_t len, uint64_t offset);

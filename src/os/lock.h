@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os/lock.h: open-file-description byte-range locks: they belong to a descriptor, the kernel drops them when the last
- * copy of it is closed, and so when the process dies. 0 or -errno; -EAGAIN: somebody else holds a conflicting one. */
+/* os/lock.h: open-file-description byte-range locks: they belong to a descriptor, the kernel drops them when
+ * the last copy of it is closed, and so when the process dies. 0 or -errno; -EAGAIN: somebody else holds a
+ * conflicting one. */
 #ifndef STELE_OS_LOCK_H
 #define STELE_OS_LOCK_H
 

@@ -48,7 +48,8 @@ int stele__media_file_take(int dirfd, const char *name, uint64_t bytes)
     int err = stele__file_size(fd, &size, &on_disk);
     if (err == 0 && (size != bytes || bytes == 0))
         err = -ENODATA;
-    if (err == 0 && on_disk < bytes) /* a sparse copy: without blocks a store could end in SIGBUS on a full disk */
+    if (err == 0 &&
+        on_disk < bytes) /* a sparse copy: without blocks a store could end in SIGBUS on a full disk */
         err = stele__file_fill_holes(fd, bytes);
     if (err != 0) {
         stele__file_close(fd);

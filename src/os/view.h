@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os/view.h: read-only (or, for the waiters page, writable) mappings of whole files for readers. The size is checked
- * when the file is mapped, so that a file cut short is an error and not a signal. */
+/* os/view.h: read-only (or, for the waiters page, writable) mappings of whole files for readers. The size is
+ * checked when the file is mapped, so that a file cut short is an error and not a signal. */
 #ifndef STELE_OS_VIEW_H
 #define STELE_OS_VIEW_H
 

@@ -23,7 +23,8 @@ static struct stele_cursor *from_begin(struct stele *log)
     return cursor;
 }
 
-static void expect_record(struct stele_cursor *cursor, stele_lsn lsn, unsigned type, const void *data, size_t len)
+static void expect_record(struct stele_cursor *cursor, stele_lsn lsn, unsigned type, const void *data,
+                          size_t len)
 {
     struct stele_record record;
     must(stele_cursor_next(cursor, &record) == 1);
@@ -186,7 +187,8 @@ static void every_user_type_comes_back(void **state)
     for (unsigned i = 0; i < 3 * (STELE_TYPE_MAX + 1); i++) {
         unsigned type = i % (STELE_TYPE_MAX + 1);
         must(stele_cursor_next(cursor, &record) == 1);
-        must(record.type == type && record.len == sizeof type && memcmp(record.data, &type, sizeof type) == 0);
+        must(record.type == type && record.len == sizeof type &&
+             memcmp(record.data, &type, sizeof type) == 0);
     }
     expect_nothing(cursor);
     stele_cursor_close(cursor);
@@ -232,7 +234,8 @@ static void a_reservation_takes_as_many_as_fit_in_a_quarter_of_a_segment(void **
     struct stele_entry entries[80];
     for (size_t i = 0; i < 80; i++)
         entries[i] = (struct stele_entry){.data = data, .len = sizeof data};
-    succeeds(stele_append(log, data, 0, NULL)); /* off the beat: the fourth group meets the boundary, and gives both sides up */
+    succeeds(stele_append(
+        log, data, 0, NULL)); /* off the beat: the fourth group meets the boundary, and gives both sides up */
     must(stele_append_batch(log, entries, 80) == 80);
     for (size_t i = 0; i < 80; i++) {
         size_t group = i / 16;

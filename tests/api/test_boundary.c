@@ -41,8 +41,8 @@ static uint64_t leave_gap(struct stele *log, uint64_t gap)
 static uint64_t word_at(const struct dir *dir, stele_lsn lsn)
 {
     uint64_t word;
-    file_read(segment_file(dir, lsn / SEGMENT_SMALL, SEGMENT_SMALL), STELE__HEADER_BYTES + lsn % SEGMENT_SMALL, &word,
-              sizeof word);
+    file_read(segment_file(dir, lsn / SEGMENT_SMALL, SEGMENT_SMALL),
+              STELE__HEADER_BYTES + lsn % SEGMENT_SMALL, &word, sizeof word);
     return word;
 }
 
@@ -74,7 +74,8 @@ static void every_gap_is_covered_on_both_sides(void **state)
             must(boundary % SEGMENT_SMALL == 0);
             stele_lsn lsn = append_bytes(log, bytes);
             records++;
-            must(lsn == boundary + (bytes - gap)); /* what was reserved beyond the boundary is given up with it */
+            must(lsn ==
+                 boundary + (bytes - gap)); /* what was reserved beyond the boundary is given up with it */
             expect_cover(dir, end, gap);
             expect_cover(dir, boundary, bytes - gap);
             must(stele__word_len(word_at(dir, lsn)) == bytes - 16);
@@ -144,7 +145,8 @@ static void every_way_to_append_crosses(void **state)
         case 1:
             must(stele_append_batch(log, entries, 3) == 3);
             lsn = entries[0].lsn;
-            must(entries[1].lsn == lsn + 56 && entries[2].lsn == lsn + 136); /* one reservation, moved as one */
+            must(entries[1].lsn == lsn + 56 &&
+                 entries[2].lsn == lsn + 136); /* one reservation, moved as one */
             break;
         default: succeeds(stele_appendv(log, 4, iov, 2, &lsn)); break;
         }

@@ -83,7 +83,8 @@ static void expect_stop(struct seen *seen, struct stele_cursor *cursor, uint64_t
         returns(1, stele_cursor_wait(cursor, STELE_WAIT_FOREVER)); /* there is something to be told */
         returns(STELE_ECORRUPT, stele_cursor_next(cursor, &record));
     }
-    must(stele_cursor_lsn(cursor) <= seen->lsns[number] && stele_cursor_lsn(cursor) + 16384 > seen->lsns[number]);
+    must(stele_cursor_lsn(cursor) <= seen->lsns[number] &&
+         stele_cursor_lsn(cursor) + 16384 > seen->lsns[number]);
 }
 
 static void stays_in_front(struct seen *seen)
@@ -127,7 +128,8 @@ static void goes_on_behind(struct seen *seen)
     succeeds(stele_cursor_seek(cursor, STELE_FROM_LSN, seen->lsns[number + 1]));
     expect_next(cursor, number + 1, seen->count);
     expect_nothing(cursor);
-    succeeds(stele_cursor_seek(cursor, STELE_FROM_LSN, seen->lsns[number])); /* and back: in front of it again */
+    succeeds(
+        stele_cursor_seek(cursor, STELE_FROM_LSN, seen->lsns[number])); /* and back: in front of it again */
     returns(STELE_ECORRUPT, stele_cursor_next(cursor, &record));
     stele_cursor_close(cursor);
     file_flip(file, offset + 8, 1);

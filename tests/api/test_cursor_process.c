@@ -148,7 +148,8 @@ static void power_cut(const struct dir *dir, pid_t writer, stele_lsn lost_from)
 {
     child_kill(writer);
     must(lost_from < SEGMENT_SMALL);
-    file_zero(segment_file(dir, 0, SEGMENT_SMALL), STELE__HEADER_BYTES + lost_from, SEGMENT_SMALL - lost_from);
+    file_zero(segment_file(dir, 0, SEGMENT_SMALL), STELE__HEADER_BYTES + lost_from,
+              SEGMENT_SMALL - lost_from);
 }
 
 static struct stele_cursor *cursor_at(struct stele *log, unsigned flags, uint64_t read)
@@ -213,7 +214,8 @@ static void a_cursor_reads_on_when_nothing_was_lost(void **state)
     succeeds(stele_close(log_open(dir->log, STELE_CREATE)));
     pid_t child = writer_lives(crash, 0, SHOWN, false);
     struct stele *log = log_open(dir->log, STELE_READ_ONLY);
-    struct stele_cursor *published = cursor_at(log, 0, SHOWN), *durable = cursor_at(log, STELE_DURABLE_ONLY, SYNCED);
+    struct stele_cursor *published = cursor_at(log, 0, SHOWN),
+                        *durable = cursor_at(log, STELE_DURABLE_ONLY, SYNCED);
     uint64_t next = SHOWN;
     for (int life = 0; life < 4; life++) {
         child_kill(child);

@@ -137,12 +137,12 @@ static void refused(struct seen *seen)
     must(cursor == NULL);
     error_says("65536");
     returns(STELE_ETRIMMED, stele_cursor_open(seen->log, 0, STELE_FROM_LSN, SEGMENT_SMALL - 1, &cursor));
-    const stele_lsn known = stele_tail(seen->log); /* a reader beside the writer knows of what is durable only */
+    const stele_lsn known =
+        stele_tail(seen->log); /* a reader beside the writer knows of what is durable only */
     const stele_lsn tail = known > seen->lsns[seen->count] ? known : seen->lsns[seen->count];
     static const uint64_t beyond[] = {8, 100, SEGMENT_SMALL, 20 * SEGMENT_SMALL, UINT64_C(1) << 62};
     for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++)
-        returns(STELE_EINVAL,
-                stele_cursor_open(seen->log, 0, STELE_FROM_LSN, tail + beyond[i], &cursor));
+        returns(STELE_EINVAL, stele_cursor_open(seen->log, 0, STELE_FROM_LSN, tail + beyond[i], &cursor));
     returns(STELE_EINVAL, stele_cursor_open(seen->log, 0, STELE_FROM_LSN, UINT64_MAX, &cursor));
     returns(STELE_EINVAL, stele_cursor_open(seen->log, 0, STELE_FROM_LSN, UINT64_MAX - 7, &cursor));
     returns(STELE_EINVAL, stele_cursor_open(seen->log, 0, (enum stele_from)5, 0, &cursor));

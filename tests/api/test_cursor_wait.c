@@ -173,7 +173,8 @@ static void a_reader_outlives_writers(void **state)
     struct dir *dir = *state;
     succeeds(stele_close(log_open(dir->log, STELE_CREATE)));
     struct stele *reader = log_open(dir->log, STELE_READ_ONLY);
-    struct stele_cursor *published = open_cursor(reader, 0), *durable = open_cursor(reader, STELE_DURABLE_ONLY);
+    struct stele_cursor *published = open_cursor(reader, 0),
+                        *durable = open_cursor(reader, STELE_DURABLE_ONLY);
     uint64_t next = 0;
     for (int life = 0; life < 5; life++) {
         struct stele *log = log_open(dir->log, 0);

@@ -38,7 +38,8 @@ static struct stele *about_to_fail(struct wrap *wrap, const struct dir *dir, str
     wrap_init(wrap);
     struct stele *log = wrap_open(wrap, dir->log, &options, true);
     struct stele_region region;
-    while (stele_region(log, &region, 1) < 3) /* the helper thread is busy with the spares: persists of its own */
+    while (stele_region(log, &region, 1) <
+           3) /* the helper thread is busy with the spares: persists of its own */
         sched_yield();
     append_range(log, 0, SYNCED);
     succeeds(stele_sync(log, STELE_LSN_ALL));

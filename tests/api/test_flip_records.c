@@ -75,9 +75,9 @@ static uint64_t word_with(uint32_t len, uint8_t wire, uint32_t seed)
 static void an_absurd_length_is_never_followed(void **state)
 {
     struct flip *flip = flip_make(*state);
-    static const uint32_t lengths[] = {0,          1,          8,          16368,      16369,      16376,
-                                       65520,      65528,      65536,      0x7fffffff, 0x80000000, 0xfffffff0,
-                                       0xfffffff7, 0xfffffff8, 0xffffffff};
+    static const uint32_t lengths[] = {0,          1,          8,          16368,      16369,
+                                       16376,      65520,      65528,      65536,      0x7fffffff,
+                                       0x80000000, 0xfffffff0, 0xfffffff7, 0xfffffff8, 0xffffffff};
     static const uint8_t wires[] = {STELE__WIRE_DATA, STELE__WIRE_PAD, STELE__WIRE_MARK, STELE__WIRE_FILL,
                                     STELE__WIRE_RESERVED};
     for (enum flip_file file = FLIP_SEALED; file <= FLIP_ACTIVE; file++) {
@@ -89,8 +89,8 @@ static void an_absurd_length_is_never_followed(void **state)
                                    .record_max = stele__record_max(SEGMENT_SMALL)};
         struct stele__record record;
         unsigned taken = 0;
-        for (stele_lsn at = header.base; stele__record_check(&area, at, &record) == STELE__RECORD_OK && taken < 200;
-             at += record.bytes) {
+        for (stele_lsn at = header.base;
+             stele__record_check(&area, at, &record) == STELE__RECORD_OK && taken < 200; at += record.bytes) {
             for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
                 uint8_t wire = wires[(taken + i) % sizeof wires];
                 uint64_t word = word_with(lengths[i], wire, stele__record_seed(header.salt, at));

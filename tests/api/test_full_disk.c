@@ -217,7 +217,8 @@ static void *append_own(void *argument)
     uint64_t words[40] = {me->who};
     for (;;) {
         words[1] = me->acknowledged;
-        int rc = stele_append(me->log, words, 16 + (me->acknowledged * 13 + me->who) % 300 / 8 * 8 % 296, NULL);
+        int rc =
+            stele_append(me->log, words, 16 + (me->acknowledged * 13 + me->who) % 300 / 8 * 8 % 296, NULL);
         if (rc != 0)
             return (void *)(intptr_t)(rc == STELE_ENOSPC ? 0 : rc);
         me->acknowledged++;

@@ -13,12 +13,12 @@
 
 struct plan {
     char path[300];
-    uint64_t before;        /* published, then synced */
-    uint64_t published;     /* then only published */
-    unsigned slots;         /* then reserved, and left open */
-    uint64_t behind;        /* then published behind the open slots */
+    uint64_t before;    /* published, then synced */
+    uint64_t published; /* then only published */
+    unsigned slots;     /* then reserved, and left open */
+    uint64_t behind;    /* then published behind the open slots */
     size_t slot_bytes;
-    bool filled;            /* the slots' payload was written */
+    bool filled; /* the slots' payload was written */
     bool single;
     _Atomic uint64_t acknowledged;
     _Atomic stele_lsn slot_lsn;
@@ -105,9 +105,13 @@ static void an_open_slot_and_what_follows_it_is_cut(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         for (unsigned slots = 1; slots <= 2; slots++) {
             run(*state, (struct plan){.before = 5, .slots = slots, .slot_bytes = sizes[i]});
-            run(*state, (struct plan){.before = 5, .published = 3, .slots = slots, .slot_bytes = sizes[i], .filled = true});
+            run(*state,
+                (struct plan){
+                    .before = 5, .published = 3, .slots = slots, .slot_bytes = sizes[i], .filled = true});
             run(*state, (struct plan){.slots = slots, .slot_bytes = sizes[i], .behind = 4});
-            run(*state, (struct plan){.before = 3, .slots = slots, .slot_bytes = sizes[i], .behind = 40, .filled = true});
+            run(*state,
+                (struct plan){
+                    .before = 3, .slots = slots, .slot_bytes = sizes[i], .behind = 40, .filled = true});
         }
     }
 }

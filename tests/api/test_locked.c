@@ -58,7 +58,7 @@ static void a_second_writer_in_this_process_is_refused(void **state)
     returns(STELE_EEXIST, try_to_write(dir->log, STELE_CREATE | STELE_EXCL));
     file_read(log_file(dir, "lock"), 0, after, sizeof after);
     must(memcmp(before, after, sizeof before) == 0); /* it did not write its own name */
-    append_range(log, 10, 20); /* the first is not disturbed */
+    append_range(log, 10, 20);                       /* the first is not disturbed */
     succeeds(stele_sync(log, STELE_LSN_ALL));
     expect_log(dir->log, 0, 20);
     succeeds(stele_close(log));
@@ -122,7 +122,8 @@ static void the_lock_dies_with_its_holder(void **state)
         returns(STELE_ELOCKED, try_to_write(dir->log, 0));
         must(kill(child, signals[i]) == 0);
         child_join_killed(child, signals[i]);
-        struct stele *log = log_open(dir->log, 0); /* at once: nothing has to be timed out or removed by hand */
+        struct stele *log =
+            log_open(dir->log, 0); /* at once: nothing has to be timed out or removed by hand */
         expect_range(log, 0, 10);
         append_range(log, 10, 12);
         succeeds(stele_close(log));
@@ -136,7 +137,8 @@ static void the_lock_dies_with_its_holder(void **state)
 static void an_abandoned_or_senseless_lock_file_stops_nobody(void **state)
 {
     struct dir *dir = *state;
-    static const char *const texts[] = {"", "pid 1 start_ns 1 comm init", "\377\376\375", "pid -5 start_ns x"};
+    static const char *const texts[] = {"", "pid 1 start_ns 1 comm init", "\377\376\375",
+                                        "pid -5 start_ns x"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         succeeds(try_to_write(dir->log, STELE_CREATE));
         must(unlink(log_file(dir, "lock")) == 0);

@@ -104,7 +104,8 @@ static void the_log_callback_hears_what_happens(void **state)
     must(atomic_load(&heard.by_level[STELE_LOG_WARN]) == 0);
     must(atomic_load(&heard.by_level[STELE_LOG_ERROR]) == 0);
 
-    file_flip(segment_file(dir, 3, SEGMENT_SMALL), STELE__HEADER_BYTES + 4, 2); /* a reader opens damaged logs, and says so */
+    file_flip(segment_file(dir, 3, SEGMENT_SMALL), STELE__HEADER_BYTES + 4,
+              2); /* a reader opens damaged logs, and says so */
     options.flags = STELE_READ_ONLY;
     log = log_open_with(dir->log, &options);
     must(atomic_load(&heard.by_level[STELE_LOG_ERROR]) == 1);
@@ -133,7 +134,8 @@ static void a_library_without_a_callback_is_silent(void **state)
     (void)close(out);
     (void)close(err);
     (void)close(into);
-    must(first == 0 && locked == STELE_ELOCKED && missing == STELE_ENOENT && beyond == STELE_EINVAL && closed == 0);
+    must(first == 0 && locked == STELE_ELOCKED && missing == STELE_ENOENT && beyond == STELE_EINVAL &&
+         closed == 0);
     must(file_bytes(file) == 0);
 }
 

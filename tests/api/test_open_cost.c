@@ -38,7 +38,7 @@ static void make(const char *path, uint64_t sealed)
     while (stele_tail(log) < sealed * SEGMENT)
         succeeds(stele_append(log, payload, sizeof payload, NULL));
     succeeds(stele_close(log));
-    log = log_open_with(path, &options); /* what could not be sealed in time is sealed now */
+    log = log_open_with(path, &options);   /* what could not be sealed in time is sealed now */
     while (stele_region(log, NULL, 0) < 2) /* and the helper thread makes the one spare */
         sched_yield();
     succeeds(stele_close(log));
@@ -82,7 +82,8 @@ static void opening_maps_no_sealed_segment(void **state)
     struct stele_options options = options_with(0);
     struct stele *log = wrap_open(&wrap, dir->log, &options, false);
     must(atomic_load(&wrap.opens) <= 1 + 1 + 2); /* control file, active segment, spares */
-    must(atomic_load(&wrap.persists) <= 2 + 2);  /* and what was durable is not persisted again: at most the tail */
+    must(atomic_load(&wrap.persists) <=
+         2 + 2); /* and what was durable is not persisted again: at most the tail */
     succeeds(stele_close(log));
 }
 

@@ -217,9 +217,9 @@ static void a_segment_cut_short_is_an_error_never_a_signal(void **state)
 {
     struct dir *dir = *state;
     const uint64_t whole = stele__segment_file_bytes(SEGMENT_SMALL);
-    const uint64_t sizes[] = {0,     1,         127,       2048,      4095,          4096,     4097,
-                              8192,  20000,     40960,     69631,     69632,         69633,    whole - 8192,
-                              whole - 4096, whole - 1, whole + 1, whole + 4096, 10 * whole};
+    const uint64_t sizes[] = {
+        0,     1,     127,   2048,         4095,         4096,      4097,      8192,         20000,     40960,
+        69631, 69632, 69633, whole - 8192, whole - 4096, whole - 1, whole + 1, whole + 4096, 10 * whole};
     for (uint64_t sequence = 0; sequence <= SEALED; sequence++) {
         uint64_t count = make_log(dir);
         dir_copy(dir->log, dir_file(dir, "whole"));
@@ -238,7 +238,8 @@ static void a_segment_cut_short_is_an_error_never_a_signal(void **state)
 static void a_control_file_cut_short_is_an_error_never_a_signal(void **state)
 {
     struct dir *dir = *state;
-    static const uint64_t sizes[] = {0, 1, 127, 128, 4095, 4096, 8191, 8192, 8193, 12288, 16383, 16385, 1u << 20};
+    static const uint64_t sizes[] = {0,    1,    127,   128,   4095,  4096,    8191,
+                                     8192, 8193, 12288, 16383, 16385, 1u << 20};
     uint64_t count = make_log(dir);
     dir_copy(dir->log, dir_file(dir, "whole"));
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {

@@ -172,7 +172,8 @@ static void options_of_other_versions_work_as_far_as_they_are_known(void **state
     options.known.metadata = "not read";
     options.known.metadata_bytes = 8;
     options.known.reserved = 77;
-    options.known.size = offsetof(struct stele_options, reserved); /* ends before it: what follows is default */
+    options.known.size =
+        offsetof(struct stele_options, reserved); /* ends before it: what follows is default */
     succeeds(stele_close(log_open_with(dir->log, &options.known)));
     expect_metadata(dir, 0, NULL, 0);
     must(file_mode_of(dir->log) == 0700);

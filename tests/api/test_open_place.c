@@ -36,7 +36,8 @@ static void an_empty_directory_is_no_log_and_becomes_one_when_asked(void **state
 static void foreign_files_are_refused_at_creation_and_left_alone(void **state)
 {
     struct dir *dir = *state;
-    static const char *const foreign[] = {"notes.txt", "controls", "0000000000000000-0000000000000000.stele.bak",
+    static const char *const foreign[] = {"notes.txt", "controls",
+                                          "0000000000000000-0000000000000000.stele.bak",
                                           "0000000000000000-000000000000000A.stele"};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
         must(mkdir(dir->log, 0700) == 0);
@@ -214,7 +215,8 @@ static struct stele__control read_control(const struct dir *dir)
     return control;
 }
 
-static void write_control(const struct dir *dir, struct stele__control control, uint64_t incompat, uint64_t ro_compat)
+static void write_control(const struct dir *dir, struct stele__control control, uint64_t incompat,
+                          uint64_t ro_compat)
 {
     uint8_t pages[2 * STELE__CONTROL_PAGE];
     control.incompat = incompat;

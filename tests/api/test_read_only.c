@@ -73,7 +73,8 @@ static void an_untidy_log_is_left_as_it_is(void **state)
     struct dir *dir = *state;
     make(dir);
     const char *active = segment_file(dir, 4, SEGMENT_SMALL);
-    file_zero(segment_file(dir, 3, SEGMENT_SMALL), stele__footer_offset(SEGMENT_SMALL), 2 * STELE__FOOTER_COPY);
+    file_zero(segment_file(dir, 3, SEGMENT_SMALL), stele__footer_offset(SEGMENT_SMALL),
+              2 * STELE__FOOTER_COPY);
     file_write(active, STELE__HEADER_BYTES + 60000, "torn", 4);
     file_make(log_file(dir, "new-0000000000000001.stele.tmp"), "half a segment");
     file_make(log_file(dir, "recycled-0000000000000002.stele.tmp"), "");

@@ -11,7 +11,8 @@
 
 #define MANY 32
 
-static const struct stele_region *region_of(const struct stele_region *regions, long count, const struct stele_slot *slot)
+static const struct stele_region *region_of(const struct stele_region *regions, long count,
+                                            const struct stele_slot *slot)
 {
     for (long i = 0; i < count; i++)
         if (slot->lsn >= regions[i].lsn && slot->lsn < regions[i].lsn + regions[i].bytes)
@@ -20,7 +21,8 @@ static const struct stele_region *region_of(const struct stele_region *regions, 
 }
 
 /* The descriptor is the segment's, and what is stored in the slot is read from the file at the offset told. */
-static void expect_same_bytes(const struct dir *dir, const struct stele_region *region, struct stele_slot *slot)
+static void expect_same_bytes(const struct dir *dir, const struct stele_region *region,
+                              struct stele_slot *slot)
 {
     must((uint8_t *)slot->data == (uint8_t *)region->base + (slot->lsn - region->lsn) + 16);
     memset(slot->data, (int)(slot->lsn / 8 % 251) + 1, slot->len);

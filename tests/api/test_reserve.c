@@ -12,8 +12,8 @@
 static uint64_t word_at(const struct dir *dir, stele_lsn lsn)
 {
     uint64_t word;
-    file_read(segment_file(dir, lsn / SEGMENT_SMALL, SEGMENT_SMALL), STELE__HEADER_BYTES + lsn % SEGMENT_SMALL, &word,
-              sizeof word);
+    file_read(segment_file(dir, lsn / SEGMENT_SMALL, SEGMENT_SMALL),
+              STELE__HEADER_BYTES + lsn % SEGMENT_SMALL, &word, sizeof word);
     return word;
 }
 
@@ -58,14 +58,16 @@ static void a_slot_may_be_published_shrunk_to_any_length(void **state)
             succeeds(stele_reserve(log, 9, len, &slot));
             memset(slot.data, (int)len + 1, len);
             lsns[n++] = slot.lsn;
-            stele_lsn end = slot.lsn + stele__record_bytes(used), slot_end = slot.lsn + stele__record_bytes(len);
+            stele_lsn end = slot.lsn + stele__record_bytes(used),
+                      slot_end = slot.lsn + stele__record_bytes(len);
             succeeds(stele_publish(log, &slot, used));
             must(slot.data == NULL);
             uint64_t rest = end < slot_end ? word_at(dir, end) : 0;
             if (slot_end - end == 8)
                 must(stele__word_wire(rest) == STELE__WIRE_FILL);
             else if (slot_end > end)
-                must(stele__word_wire(rest) == STELE__WIRE_PAD && stele__word_len(rest) == slot_end - end - 16);
+                must(stele__word_wire(rest) == STELE__WIRE_PAD &&
+                     stele__word_len(rest) == slot_end - end - 16);
         }
     }
     succeeds(stele_close(log));
@@ -135,7 +137,8 @@ static void the_durable_point_stops_at_an_open_slot(void **state)
     returns(STELE_ETIMEDOUT, stele_durable_wait(log, slot.lsn, 5 * 1000 * 1000));
     must(stele_durable(log) == slot.lsn);
     succeeds(stele_publish(log, &slot, 10));
-    succeeds(stele_durable_wait(log, behind, STELE_WAIT_FOREVER)); /* the sync begun above goes on by itself */
+    succeeds(
+        stele_durable_wait(log, behind, STELE_WAIT_FOREVER)); /* the sync begun above goes on by itself */
     must(stele_durable(log) > behind);
     succeeds(stele_close(log));
 }
@@ -168,7 +171,8 @@ static void what_is_no_open_slot_is_refused(void **state)
     struct stele_cursor *cursor;
     struct stele_record record;
     succeeds(stele_cursor_open(log, 0, STELE_FROM_BEGIN, 0, &cursor));
-    must(stele_cursor_next(cursor, &record) == 1 && record.len == 8 && memcmp(record.data, "12345678", 8) == 0);
+    must(stele_cursor_next(cursor, &record) == 1 && record.len == 8 &&
+         memcmp(record.data, "12345678", 8) == 0);
     expect_nothing(cursor);
     stele_cursor_close(cursor);
     succeeds(stele_close(log));

@@ -73,7 +73,8 @@ static void a_writer_that_comes_back_rewinds_no_cursor_placed_after_it(void **st
         returns(0, stele_cursor_next(cursor, &record));
         stele_cursor_close(cursor);
         succeeds(stele_cursor_seek(early, places[i].from, places[i].value));
-        must(places[i].first == 60 || (stele_cursor_next(early, &record) == 1 && is_numbered(places[i].first, &record)));
+        must(places[i].first == 60 ||
+             (stele_cursor_next(early, &record) == 1 && is_numbered(places[i].first, &record)));
     }
     stele_cursor_close(early);
     succeeds(stele_close(reader));

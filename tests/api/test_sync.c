@@ -222,7 +222,7 @@ static void *watch(void *argument)
     while (!atomic_load(&me->stop)) {
         stele_lsn now = stele_durable(me->log), end = stele_tail(me->log);
         must(now >= durable && end >= tail); /* never backwards */
-        must(now <= end); /* nothing durable that was not even reserved */
+        must(now <= end);                    /* nothing durable that was not even reserved */
         durable = now;
         tail = end;
     }

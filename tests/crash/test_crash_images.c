@@ -37,7 +37,7 @@ struct campaign {
     char scratch[256];
     struct level levels[DEPTH];
     struct sim_budget budget;
-    bool broken; /* in the middle of some call of the library: nothing can be closed any more */
+    bool broken;             /* in the middle of some call of the library: nothing can be closed any more */
     uint64_t seed;           /* of the workload */
     uint64_t images, serial; /* in all, and of this workload's own */
     uint64_t torn, nested, killed, before_created, exhaustive, verified, workloads, faults;
@@ -48,11 +48,12 @@ static void violation(struct level *level, const char *what)
     struct campaign *c = level->campaign;
     fprintf(stderr, "\n%s: %s\n", what, level->world.truth.why);
     for (uint32_t i = 0; i <= level->depth; i++) {
-        fprintf(stderr, "%s world %" PRIu32 " did:\n", c->levels[i].world.sim.model == SIM_PMEM ? "pmem" : "block", i);
+        fprintf(stderr, "%s world %" PRIu32 " did:\n",
+                c->levels[i].world.sim.model == SIM_PMEM ? "pmem" : "block", i);
         sim_world_print_trace(&c->levels[i].world);
     }
-    fprintf(stderr, "after %" PRIu64 " images. Again: STELE_SEED=%" PRIu64 " STELE_SIM_IMAGE=%" PRIu64 "\n", c->images, c->seed,
-            c->serial);
+    fprintf(stderr, "after %" PRIu64 " images. Again: STELE_SEED=%" PRIu64 " STELE_SIM_IMAGE=%" PRIu64 "\n",
+            c->images, c->seed, c->serial);
     c->broken = true;
     fail_msg("%s", what);
 }
@@ -74,8 +75,8 @@ static void judge_problem(void *ctx, const struct stele_problem *problem)
             return;
     if (!level->world.truth.created)
         return;
-    (void)snprintf(level->world.truth.why, sizeof level->world.truth.why, "%s: offset %" PRIu64 ": %s: %s", problem->segment,
-                   problem->offset, problem->kind, problem->detail);
+    (void)snprintf(level->world.truth.why, sizeof level->world.truth.why, "%s: offset %" PRIu64 ": %s: %s",
+                   problem->segment, problem->offset, problem->kind, problem->detail);
     violation(level, "stele_verify() finds a problem no crash can leave");
 }
 
@@ -91,7 +92,9 @@ static void verify(struct level *level, bool after)
         broken(level, "stele_verify() of an undamaged log failed", rc);
     level->campaign->torn += result.verdict == STELE_TORN ? 1 : 0;
     if (result.verdict == STELE_CORRUPT || (after && result.verdict != STELE_CLEAN))
-        broken(level, after ? "stele_verify() finds a closed log unclean" : "stele_verify() calls a crash corruption",
+        broken(level,
+               after ? "stele_verify() finds a closed log unclean"
+                     : "stele_verify() calls a crash corruption",
                (long)result.verdict);
 }
 
@@ -127,7 +130,9 @@ static void live_on(struct level *level, bool killed)
         read_only(level);
     if (sim_rand_one_in(rand, 16)) /* the file "lock" is not needed, and its name never synced */
         (void)unlinkat(world->sim.dirfd, "lock", 0);
-    level->one_in = last ? 0 : killed ? 6 : 24; /* what a dead process left in caches only is found out here */
+    level->one_in = last     ? 0
+                    : killed ? 6
+                             : 24; /* what a dead process left in caches only is found out here */
     int rc = sim_world_start(world);
     if (rc != 0)
         broken(level, "an undamaged log does not open", rc);
@@ -200,7 +205,8 @@ static void crash_here(struct level *from)
     struct sim_rand rand = sim_rand_of(sim_rand_next(&from->rand), 0);
     struct sim_cut cut = {.grain = draw_grain(sim->model, &rand)};
     cut.units = sim_undecided(sim, cut.grain);
-    bool exhaustive = from->depth == 0 && cut.units > 0 && cut.units <= EXHAUSTIVE_MAX && sim_rand_one_in(&rand, 4);
+    bool exhaustive =
+        from->depth == 0 && cut.units > 0 && cut.units <= EXHAUSTIVE_MAX && sim_rand_one_in(&rand, 4);
     if (exhaustive) {
         cut.keep = SIM_KEEP_MASK;
         from->campaign->exhaustive++;
@@ -338,12 +344,15 @@ static void no_crash_loses_what_was_acknowledged_or_shows_what_was_not_appended(
     } while (sim_budget_left(&c->budget, c->images));
     const struct sim_world *world = &c->levels[0].world;
     double took = sim_budget_took(&c->budget);
-    printf("%" PRIu64 " crash images of %" PRIu64 " workloads in %.1f s (%.0f a second): %" PRIu64 " of images of images, "
-           "%" PRIu64 " deaths of the process alone, %" PRIu64 " points with all subsets, %" PRIu64 " before the log was made; "
-           "%" PRIu64 " verified, of which %" PRIu64 " torn; %" PRIu64 " rolls, %" PRIu64 " trims (%" PRIu64 " files used "
+    printf("%" PRIu64 " crash images of %" PRIu64 " workloads in %.1f s (%.0f a second): %" PRIu64
+           " of images of images, "
+           "%" PRIu64 " deaths of the process alone, %" PRIu64 " points with all subsets, %" PRIu64
+           " before the log was made; "
+           "%" PRIu64 " verified, of which %" PRIu64 " torn; %" PRIu64 " rolls, %" PRIu64 " trims (%" PRIu64
+           " files used "
            "again), %" PRIu64 " failing calls planned\n",
-           c->images, c->workloads, took, (double)c->images / took, c->nested, c->killed, c->exhaustive, c->before_created,
-           c->verified, c->torn, world->rolls, world->trims, world->recycled, c->faults);
+           c->images, c->workloads, took, (double)c->images / took, c->nested, c->killed, c->exhaustive,
+           c->before_created, c->verified, c->torn, world->rolls, world->trims, world->recycled, c->faults);
     if (!c->budget.complete)
         return;
     /* A campaign that never met these proves little. */
@@ -354,8 +363,8 @@ static void no_crash_loses_what_was_acknowledged_or_shows_what_was_not_appended(
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(no_crash_loses_what_was_acknowledged_or_shows_what_was_not_appended, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(no_crash_loses_what_was_acknowledged_or_shows_what_was_not_appended,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ struct trial {
     struct sim_items items;
     struct sim_rand rand;
     struct sim_budget budget;
-    bool broken; /* in the middle of something: nothing can be closed any more */
+    bool broken;                   /* in the middle of something: nothing can be closed any more */
     uint64_t seed, images, serial; /* of the log; damaged in all, and of this log */
     uint64_t corrupt, torn, clean, expected, in_sealed;
     char did[2][SIM_DID];
@@ -47,11 +47,13 @@ static void violation(struct trial *t, const char *what, const struct sim_expect
 {
     fprintf(stderr, "\n%s\n  damage: %s%s%s\n", what, t->did[0], t->did[1][0] != '\0' ? "; " : "", t->did[1]);
     if (expect != NULL)
-        fprintf(stderr, "  first damaged record at lsn %" PRId64 "%s, what is left vouches for lsn %" PRIu64
-                "; control file %s\n", (int64_t)expect->end, expect->in_sealed ? " (sealed)" : "",
-                expect->vouch, expect->control ? "lost" : "readable");
-    fprintf(stderr, "after %" PRIu64 " images. Again: STELE_SEED=%" PRIu64 " STELE_SIM_IMAGE=%" PRIu64 "\n", t->images, t->seed,
-            t->serial);
+        fprintf(stderr,
+                "  first damaged record at lsn %" PRId64 "%s, what is left vouches for lsn %" PRIu64
+                "; control file %s\n",
+                (int64_t)expect->end, expect->in_sealed ? " (sealed)" : "", expect->vouch,
+                expect->control ? "lost" : "readable");
+    fprintf(stderr, "after %" PRIu64 " images. Again: STELE_SEED=%" PRIu64 " STELE_SIM_IMAGE=%" PRIu64 "\n",
+            t->images, t->seed, t->serial);
     t->broken = true;
     fail_msg("%s", what);
 }
@@ -66,8 +68,9 @@ static void print_problem(void *ctx, const struct stele_problem *problem)
 {
     const struct trial *t = ctx;
     if (t->budget.only != 0) /* shown again: show all there is */
-        fprintf(stderr, "  verify: %s offset %" PRIu64 " lsn %" PRId64 " %s: %s%s\n", problem->segment, problem->offset,
-                (int64_t)problem->lsn, problem->kind, problem->detail, problem->harmless ? " (harmless)" : "");
+        fprintf(stderr, "  verify: %s offset %" PRIu64 " lsn %" PRId64 " %s: %s%s\n", problem->segment,
+                problem->offset, (int64_t)problem->lsn, problem->kind, problem->detail,
+                problem->harmless ? " (harmless)" : "");
 }
 
 static void verify(struct trial *t, const struct sim_expect *expect)
@@ -268,9 +271,9 @@ static void damage_below_a_vouched_point_is_corruption_and_never_a_shorter_log(v
     do {
         one_log(t, seed++);
     } while (sim_budget_left(&t->budget, t->images));
-    printf("%" PRIu64 " damaged images: %" PRIu64 " corrupt (%" PRIu64 " had to be), %" PRIu64 " torn, %" PRIu64
-           " clean; %" PRIu64 " with the first damaged record in a sealed segment\n", t->images, t->corrupt, t->expected,
-           t->torn, t->clean, t->in_sealed);
+    printf("%" PRIu64 " damaged images: %" PRIu64 " corrupt (%" PRIu64 " had to be), %" PRIu64
+           " torn, %" PRIu64 " clean; %" PRIu64 " with the first damaged record in a sealed segment\n",
+           t->images, t->corrupt, t->expected, t->torn, t->clean, t->in_sealed);
     if (t->budget.complete)
         assert_true(t->expected > 0 && t->torn > 0 && t->clean > 0 && t->in_sealed > 0);
 }
@@ -278,8 +281,8 @@ static void damage_below_a_vouched_point_is_corruption_and_never_a_shorter_log(v
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(damage_below_a_vouched_point_is_corruption_and_never_a_shorter_log, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(damage_below_a_vouched_point_is_corruption_and_never_a_shorter_log,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,10 +34,12 @@ struct step {
 
 /* Segments have 64 KiB, so seven records of 9,000 bytes. */
 static const struct step life[] = {
-    {OPEN, 0, 0}, {APPEND, 3, 100}, {SYNC, 0, 0}, {APPEND, 9, 9000}, {STEP, 0, 0}, {SYNC, 0, 0}, {STEP, 0, 0},
-    {BATCH, 8, 4000}, {APPEND, 5, 9000}, {SYNC_BEGIN, 0, 0}, {STEP, 0, 0}, {TRIM, 0, 0}, {APPEND, 9, 9000}, {SYNC, 0, 0},
-    {STEP, 0, 0}, {CLOSE, 0, 0}, {OPEN, 0, 0}, {APPEND, 2, 60}, {SYNC, 0, 0}, {APPEND, 12, 9000}, {KILL, 0, 0},
-    {OPEN, 0, 0}, {TRIM, 0, 0}, {APPEND, 12, 9000}, {SYNC, 0, 0}, {APPEND, 1, 40}, {CLOSE, 0, 0},
+    {OPEN, 0, 0},    {APPEND, 3, 100}, {SYNC, 0, 0},      {APPEND, 9, 9000},  {STEP, 0, 0},
+    {SYNC, 0, 0},    {STEP, 0, 0},     {BATCH, 8, 4000},  {APPEND, 5, 9000},  {SYNC_BEGIN, 0, 0},
+    {STEP, 0, 0},    {TRIM, 0, 0},     {APPEND, 9, 9000}, {SYNC, 0, 0},       {STEP, 0, 0},
+    {CLOSE, 0, 0},   {OPEN, 0, 0},     {APPEND, 2, 60},   {SYNC, 0, 0},       {APPEND, 12, 9000},
+    {KILL, 0, 0},    {OPEN, 0, 0},     {TRIM, 0, 0},      {APPEND, 12, 9000}, {SYNC, 0, 0},
+    {APPEND, 1, 40}, {CLOSE, 0, 0},
 };
 
 struct run {
@@ -54,12 +56,13 @@ struct run {
 
 static void violation(struct run *run, const struct sim_world *world, const char *what)
 {
-    static const char *const actions[] = {"open", "append", "batch", "sync", "sync_begin", "helper step", "trim", "close",
-                                          "kill"};
+    static const char *const actions[] = {"open",        "append", "batch", "sync", "sync_begin",
+                                          "helper step", "trim",   "close", "kill"};
     static const char *const calls[] = {"create", "open", "persist", "rename", "unlink", "sync_dir"};
     fprintf(stderr, "\ncall %" PRIu64 " (%s)%s fails with %s on %s; at work: %s\n  %s\n  %s\n", run->fault,
             calls[run->world.sim.fault.call], run->all_after ? " and all after it" : "", strerror(run->error),
-            run->world.sim.model == SIM_PMEM ? "pmem" : "block", actions[run->action], what, world->truth.why);
+            run->world.sim.model == SIM_PMEM ? "pmem" : "block", actions[run->action], what,
+            world->truth.why);
     run->broken = true;
     fail_msg("%s", what);
 }
@@ -92,7 +95,9 @@ static int append_batch(struct sim_world *world, uint32_t count, uint32_t len)
     world->truth.batch = NULL;
     if (rc < 0)
         return (int)rc;
-    return (uint32_t)rc == count ? 0 : STELE_ENOSPC; /* a part went in; which error met the rest, the message says */
+    return (uint32_t)rc == count
+               ? 0
+               : STELE_ENOSPC; /* a part went in; which error met the rest, the message says */
 }
 
 static int trim(struct sim_world *world)
@@ -169,11 +174,13 @@ static void judge_latch(struct run *run)
     struct stele_slot slot;
     stele_lsn durable = stele_durable(log);
     run->latched++;
-    world->sim.fault = (struct sim_fault){.call = world->sim.fault.call}; /* the medium is well again; the log must not be */
-    bool latched = stele_append(log, "x", 1, NULL) == STELE_EFAILED && stele_sync(log, STELE_LSN_ALL) == STELE_EFAILED &&
-                   stele_reserve(log, 0, 8, &slot) == STELE_EFAILED && stele_sync_begin(log) == STELE_EFAILED &&
-                   stele_trim(log, durable, NULL) == STELE_EFAILED &&
-                   stele_durable_wait(log, durable, 0) == STELE_EFAILED;
+    world->sim.fault =
+        (struct sim_fault){.call = world->sim.fault.call}; /* the medium is well again; the log must not be */
+    bool latched =
+        stele_append(log, "x", 1, NULL) == STELE_EFAILED && stele_sync(log, STELE_LSN_ALL) == STELE_EFAILED &&
+        stele_reserve(log, 0, 8, &slot) == STELE_EFAILED && stele_sync_begin(log) == STELE_EFAILED &&
+        stele_trim(log, durable, NULL) == STELE_EFAILED &&
+        stele_durable_wait(log, durable, 0) == STELE_EFAILED;
     (void)stele__helper_step(log, true);
     if (!latched || stele_append(log, "x", 1, NULL) != STELE_EFAILED)
         violation(run, world, "something works on a log that has failed");
@@ -314,8 +321,8 @@ static void whatever_call_fails_nothing_acknowledged_is_lost(void **state)
         }
     }
     printf("%" PRIu64 " failing calls in %" PRIu64 " lives: %" PRIu64 " logs failed for good, %" PRIu64
-           " faults were made good in silence; %" PRIu64 " crash images\n", calls, run->runs, run->latched, run->swallowed,
-           run->images);
+           " faults were made good in silence; %" PRIu64 " crash images\n",
+           calls, run->runs, run->latched, run->swallowed, run->images);
     assert_true(run->latched > 0 && run->swallowed > 0 && calls > 1000);
 }
 
@@ -327,7 +334,8 @@ static void fill_disk(struct run *run)
     assert_int_equal(reopen(run, world), 0);
     assert_int_equal(append(world, 30, 9000), 0);
     assert_int_equal(stele_sync(world->log, STELE_LSN_ALL), 0);
-    world->sim.fault = (struct sim_fault){.at = 1, .kinds = 1u << SIM_CREATE, .all_after = true, .error = ENOSPC};
+    world->sim.fault =
+        (struct sim_fault){.at = 1, .kinds = 1u << SIM_CREATE, .all_after = true, .error = ENOSPC};
     run->action = APPEND;
     assert_int_equal(append(world, 60, 9000), STELE_ENOSPC);
     assert_non_null(strstr(stele_last_error(), strerror(ENOSPC)));

@@ -39,7 +39,8 @@ void must_return(long got, long wanted, const char *what, const char *file, int 
 {
     if (got == wanted)
         return;
-    fprintf(stderr, "%s:%d: %s returned %ld, not %ld (%s)\n", file, line, what, got, wanted, stele_last_error());
+    fprintf(stderr, "%s:%d: %s returned %ld, not %ld (%s)\n", file, line, what, got, wanted,
+            stele_last_error());
     must_be(false, what, file, line);
 }
 
@@ -156,7 +157,8 @@ size_t dir_count_ending(const char *path, const char *suffix)
     size_t count = 0;
     for (int i = 0; i < n; i++) {
         size_t len = strlen(names[i]->d_name), want = strlen(suffix);
-        count += !is_dot(names[i]->d_name) && len >= want && strcmp(names[i]->d_name + len - want, suffix) == 0;
+        count +=
+            !is_dot(names[i]->d_name) && len >= want && strcmp(names[i]->d_name + len - want, suffix) == 0;
     }
     free_names(names, n);
     return count;
@@ -202,7 +204,8 @@ static uint64_t digest_file(const char *path, uint64_t digest)
 {
     struct stat st;
     must(stat(path, &st) == 0);
-    const int64_t facts[] = {st.st_mode, st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (int64_t)st.st_ino};
+    const int64_t facts[] = {st.st_mode, st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                             (int64_t)st.st_ino};
     digest = XXH3_64bits_withSeed(path, strlen(path), digest);
     digest = XXH3_64bits_withSeed(facts, sizeof facts, digest);
     if (S_ISREG(st.st_mode)) {

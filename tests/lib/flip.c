@@ -115,7 +115,8 @@ static void restore(struct flip *flip)
         put_back(&flip->files[i]);
 }
 
-enum judgement flip_bytes(struct flip *flip, enum flip_file file, uint64_t offset, const void *bytes, size_t len)
+enum judgement flip_bytes(struct flip *flip, enum flip_file file, uint64_t offset, const void *bytes,
+                          size_t len)
 {
     struct flip_image *image = &flip->files[file];
     must(offset + len <= image->size);

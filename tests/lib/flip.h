@@ -31,6 +31,7 @@ void flip_free(struct flip *flip);
 void flip_range(struct flip *flip, enum flip_file file, uint64_t from, uint64_t to, uint64_t stride);
 
 /* Store these bytes instead, judge, put back. */
-enum judgement flip_bytes(struct flip *flip, enum flip_file file, uint64_t offset, const void *bytes, size_t len);
+enum judgement flip_bytes(struct flip *flip, enum flip_file file, uint64_t offset, const void *bytes,
+                          size_t len);
 
 #endif

@@ -35,7 +35,8 @@ bool is_numbered(uint64_t number, const struct stele_record *record)
 {
     uint8_t wanted[NUMBERED_MAX];
     size_t len = numbered(number, wanted);
-    return record->len == len && record->type == numbered_type(number) && memcmp(record->data, wanted, len) == 0;
+    return record->len == len && record->type == numbered_type(number) &&
+           memcmp(record->data, wanted, len) == 0;
 }
 
 struct stele_options log_options(uint32_t flags)
@@ -91,8 +92,8 @@ void expect_next(struct stele_cursor *cursor, uint64_t from, uint64_t to)
     for (uint64_t number = from; number < to; number++) {
         int rc = stele_cursor_next(cursor, &record);
         if (rc != 1 || !is_numbered(number, &record))
-            fprintf(stderr, "record number %llu of [%llu, %llu): %d at lsn %llu\n", (unsigned long long)number,
-                    (unsigned long long)from, (unsigned long long)to, rc,
+            fprintf(stderr, "record number %llu of [%llu, %llu): %d at lsn %llu\n",
+                    (unsigned long long)number, (unsigned long long)from, (unsigned long long)to, rc,
                     (unsigned long long)stele_cursor_lsn(cursor));
         returns(1, rc);
         must(is_numbered(number, &record));

@@ -29,7 +29,8 @@ static void point(struct sim *sim, enum sim_call call, bool after)
 
 static void note(struct sim *sim, struct sim_file *file, const char *name)
 {
-    sim__check(sim->op_count < SIM_OPS, "more name changes between two sync_dir() than the simulator remembers");
+    sim__check(sim->op_count < SIM_OPS,
+               "more name changes between two sync_dir() than the simulator remembers");
     struct sim_op *op = &sim->ops[sim->op_count++];
     op->file = file;
     (void)snprintf(op->name, sizeof op->name, "%s", name);
@@ -55,7 +56,8 @@ static int create(struct stele__media *media, int dirfd, const char *name, uint6
     return 0;
 }
 
-static int open_file(struct stele__media *media, int dirfd, const char *name, uint64_t bytes, struct stele__map *out)
+static int open_file(struct stele__media *media, int dirfd, const char *name, uint64_t bytes,
+                     struct stele__map *out)
 {
     struct sim *sim = media->priv;
     (void)dirfd;
@@ -92,7 +94,8 @@ static int persist(struct stele__media *media, const struct stele__map *map, uin
 {
     struct sim *sim = media->priv;
     struct sim_file *file = map->priv;
-    sim__check(file->used && offset <= file->bytes && len <= file->bytes - offset, "persist() of bytes in the file");
+    sim__check(file->used && offset <= file->bytes && len <= file->bytes - offset,
+               "persist() of bytes in the file");
     point(sim, SIM_PERSIST, false);
     const uint64_t unit = sim->model == SIM_PMEM ? SIM_LINE : SIM_PAGE;
     const uint64_t begin = offset & ~(unit - 1), end = (offset + len + unit - 1) & ~(unit - 1);

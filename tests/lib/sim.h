@@ -28,14 +28,14 @@ enum sim_call { SIM_CREATE, SIM_OPEN, SIM_PERSIST, SIM_RENAME, SIM_UNLINK, SIM_S
 
 struct sim_file {
     bool used;
-    bool sized;               /* its length has reached the disk */
-    char name[SIM_NAME];      /* as the library sees it; "": none */
-    char on_disk[SIM_NAME];   /* in the durable directory; "": none */
+    bool sized;             /* its length has reached the disk */
+    char name[SIM_NAME];    /* as the library sees it; "": none */
+    char on_disk[SIM_NAME]; /* in the durable directory; "": none */
     uint64_t bytes;
-    uint8_t *live, *disk;     /* what is stored to, and what is durable */
-    uint64_t lost;            /* a bit per page: clean, though the disk has other bytes */
-    uint32_t maps;            /* the library's */
-    uint32_t number;          /* its name among the unused files */
+    uint8_t *live, *disk; /* what is stored to, and what is durable */
+    uint64_t lost;        /* a bit per page: clean, though the disk has other bytes */
+    uint32_t maps;        /* the library's */
+    uint32_t number;      /* its name among the unused files */
     int fd;
 };
 
@@ -63,15 +63,15 @@ struct sim {
     char root[256], dir[264]; /* scratch, and the log's directory in it */
     int dirfd, poolfd;        /* of the log, and of the files that are not in use */
     struct sim_file files[SIM_FILES];
-    uint32_t file_count;      /* made so far, used or not */
+    uint32_t file_count; /* made so far, used or not */
     struct sim_op ops[SIM_OPS];
-    uint32_t op_count;        /* name changes not on disk yet, oldest first */
+    uint32_t op_count; /* name changes not on disk yet, oldest first */
     struct sim_fault fault;
-    struct sim_rand rand;     /* what a failing call leaves behind, and write-back */
-    sim_point_fn *point;      /* may be NULL */
+    struct sim_rand rand; /* what a failing call leaves behind, and write-back */
+    sim_point_fn *point;  /* may be NULL */
     void *ctx;
     uint64_t calls[SIM_CALLS];
-    struct sim_unit *units;   /* scratch of sim_undecided() */
+    struct sim_unit *units; /* scratch of sim_undecided() */
     size_t unit_capacity;
 };
 

@@ -13,10 +13,10 @@
 
 struct sim_budget {
     uint64_t images, seed;
-    uint64_t only; /* 0: all of them */
+    uint64_t only;  /* 0: all of them */
     double seconds; /* 0: no limit */
     double begun;
-    bool complete;  /* large enough that everything must have happened once */
+    bool complete; /* large enough that everything must have happened once */
 };
 
 void sim_budget_begin(struct sim_budget *budget, uint64_t images);

@@ -8,11 +8,19 @@
 #define SECTOR 512u
 
 enum kind {
-    FLIP, ZERO_SECTOR, NOISE_SECTOR, OLD_SECTOR, MISDIRECTED_SECTOR, SWAPPED_SECTORS, MISSING_SEGMENT, SWAPPED_SEGMENTS,
+    FLIP,
+    ZERO_SECTOR,
+    NOISE_SECTOR,
+    OLD_SECTOR,
+    MISDIRECTED_SECTOR,
+    SWAPPED_SECTORS,
+    MISSING_SEGMENT,
+    SWAPPED_SEGMENTS,
     KINDS
 };
-static const char *const names[KINDS] = {"flipped bit", "zeroed sector", "sector of noise", "sector of an earlier time",
-                                         "misdirected sector", "swapped sectors", "missing segment", "swapped segments"};
+static const char *const names[KINDS] = {
+    "flipped bit",        "zeroed sector",   "sector of noise", "sector of an earlier time",
+    "misdirected sector", "swapped sectors", "missing segment", "swapped segments"};
 
 /* What was done goes to both sides: it is on the disk. */
 static void put(struct sim_file *file, uint64_t at, const uint8_t *from, uint64_t len)
@@ -44,8 +52,11 @@ static struct sim_file *draw_place(struct sim_damage *damage, uint64_t *at)
         return file;
     }
     const struct sim_item *item = &damage->items->list[sim_rand_below(damage->rand, damage->items->count)];
-    if (sim_rand_one_in(damage->rand, 3)) /* the end of the log, and what is not a record, are rare otherwise */
-        item = &damage->items->list[damage->items->count - 1 - sim_rand_below(damage->rand, damage->items->count < 8 ? damage->items->count : 8)];
+    if (sim_rand_one_in(damage->rand,
+                        3)) /* the end of the log, and what is not a record, are rare otherwise */
+        item = &damage->items
+                    ->list[damage->items->count - 1 -
+                           sim_rand_below(damage->rand, damage->items->count < 8 ? damage->items->count : 8)];
     struct sim_file *file = sim_find(damage->hurt, item->file->name);
     *at = item->offset + sim_rand_below(damage->rand, item->len);
     if (file == NULL || *at >= file->bytes) { /* the first damage took it away */
@@ -63,7 +74,8 @@ static const uint8_t *earlier(struct sim_damage *damage, const struct sim_file *
     return old != NULL && old->bytes == file->bytes ? old->live + at : zeroes;
 }
 
-static void hurt_sector(struct sim_damage *damage, enum kind kind, struct sim_file *file, uint64_t at, char *did)
+static void hurt_sector(struct sim_damage *damage, enum kind kind, struct sim_file *file, uint64_t at,
+                        char *did)
 {
     uint8_t sector[SECTOR] = {0}, mine[SECTOR];
     uint64_t other_at;
@@ -95,7 +107,8 @@ static void hurt_segments(struct sim_damage *damage, enum kind kind, char *did)
         return;
     (void)snprintf(name_a, sizeof name_a, "%s", a->name);
     (void)snprintf(name_b, sizeof name_b, "%s", b->name);
-    (void)snprintf(did, SIM_DID, "%s, %.40s %.40s", names[kind], name_a, kind == SWAPPED_SEGMENTS ? name_b : "");
+    (void)snprintf(did, SIM_DID, "%s, %.40s %.40s", names[kind], name_a,
+                   kind == SWAPPED_SEGMENTS ? name_b : "");
     sim__move(damage->hurt, a, "");
     a->on_disk[0] = '\0';
     if (kind == MISSING_SEGMENT || a == b) {

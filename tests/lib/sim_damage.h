@@ -10,8 +10,8 @@
 #define SIM_DID 192u
 
 struct sim_damage {
-    struct sim *hurt; /* the copy to be damaged; live bytes and disk change alike */
-    struct sim *then; /* an earlier durable image of the same log */
+    struct sim *hurt;              /* the copy to be damaged; live bytes and disk change alike */
+    struct sim *then;              /* an earlier durable image of the same log */
     const struct sim_items *items; /* of the sound image: places that mean something */
     struct sim_rand *rand;
 };

@@ -95,7 +95,8 @@ void sim__lose(struct sim *sim, struct sim_file *file, uint64_t offset, uint64_t
             continue;
         if (sim_rand_one_in(&sim->rand, 2))
             memcpy(file->disk + at, file->live + at, unit);
-        else if (sim->model == SIM_BLOCK) /* lines of memory stay dirty: there is no cache that lies about them */
+        else if (sim->model ==
+                 SIM_BLOCK) /* lines of memory stay dirty: there is no cache that lies about them */
             sim__lose_page(file, at / SIM_PAGE);
     }
 }
@@ -107,6 +108,7 @@ void sim__find_all(struct sim *sim, struct sim_file *file)
         if (watched[i] == file)
             watched[i] = NULL;
     if (file->lost != 0)
-        sim__check(mprotect(file->live, file->bytes, PROT_READ | PROT_WRITE) == 0, "a page can be unprotected");
+        sim__check(mprotect(file->live, file->bytes, PROT_READ | PROT_WRITE) == 0,
+                   "a page can be unprotected");
     file->lost = 0;
 }

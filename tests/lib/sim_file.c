@@ -120,8 +120,9 @@ void sim__move(struct sim *sim, struct sim_file *file, const char *name)
     (void)snprintf(number, sizeof number, "%u", file->number);
     bool out = file->name[0] != '\0', in = name[0] != '\0';
     if (out || in)
-        sim__check(renameat(out ? sim->dirfd : sim->poolfd, out ? file->name : number, in ? sim->dirfd : sim->poolfd,
-                            in ? name : number) == 0, "rename");
+        sim__check(renameat(out ? sim->dirfd : sim->poolfd, out ? file->name : number,
+                            in ? sim->dirfd : sim->poolfd, in ? name : number) == 0,
+                   "rename");
     (void)snprintf(file->name, sizeof file->name, "%s", name);
 }
 

@@ -26,7 +26,8 @@ void sim_items_free(struct sim_items *items)
     *items = (struct sim_items){0};
 }
 
-static void find_records(struct sim_items *items, struct sim_segment *segment, const struct stele__header *header)
+static void find_records(struct sim_items *items, struct sim_segment *segment,
+                         const struct stele__header *header)
 {
     const uint64_t bytes = UINT64_C(1) << header->data_log2;
     struct stele__area area = {.data = segment->file->live + STELE__HEADER_BYTES,
@@ -61,13 +62,16 @@ static void find_segment(struct sim_items *items, struct sim_file *file)
     struct stele__header header;
     struct stele__footer footer;
     uint32_t copies;
-    sim__check(stele__header_decode(file->live, &header, &copies) == STELE__DECODE_OK && copies == 3, "a sound header");
+    sim__check(stele__header_decode(file->live, &header, &copies) == STELE__DECODE_OK && copies == 3,
+               "a sound header");
     const uint64_t data_bytes = UINT64_C(1) << header.data_log2;
     const uint32_t at = (uint32_t)stele__footer_offset(data_bytes), number = items->segment_count;
     sim__check(number < SIM_SEGMENTS, "few segments");
     struct sim_segment segment = {.file = file, .base = header.base};
     for (uint32_t copy = 0; copy < 2; copy++)
-        add(items, (struct sim_item){.kind = SIM_ITEM_HEADER, .segment = number, .file = file,
+        add(items, (struct sim_item){.kind = SIM_ITEM_HEADER,
+                                     .segment = number,
+                                     .file = file,
                                      .offset = copy * STELE__HEADER_COPY,
                                      .len = STELE__HEADER_FIXED + header.metadata_bytes});
     segment.sealed = stele__footer_decode(file->live + at, &footer, &copies) == STELE__DECODE_OK &&
@@ -75,10 +79,15 @@ static void find_segment(struct sim_items *items, struct sim_file *file)
     if (segment.sealed) {
         for (uint32_t copy = 0; copy < 2; copy++)
             if ((copies >> copy & 1) != 0)
-                add(items, (struct sim_item){.kind = SIM_ITEM_FOOTER, .segment = number, .file = file,
-                                             .offset = at + copy * STELE__FOOTER_COPY, .len = STELE__FOOTER_FIXED,
+                add(items, (struct sim_item){.kind = SIM_ITEM_FOOTER,
+                                             .segment = number,
+                                             .file = file,
+                                             .offset = at + copy * STELE__FOOTER_COPY,
+                                             .len = STELE__FOOTER_FIXED,
                                              .vouch = footer.end});
-        add(items, (struct sim_item){.kind = SIM_ITEM_INDEX, .segment = number, .file = file,
+        add(items, (struct sim_item){.kind = SIM_ITEM_INDEX,
+                                     .segment = number,
+                                     .file = file,
                                      .offset = (uint32_t)stele__index_offset(data_bytes),
                                      .len = (uint32_t)footer.index_entries * STELE__INDEX_ENTRY});
     }
@@ -100,7 +109,10 @@ static void find_control(struct sim_items *items, struct sim_file *file)
     struct stele__control control;
     for (uint32_t offset = 0; offset < 2 * STELE__CONTROL_PAGE; offset += STELE__CONTROL_PAGE)
         if (block_decodes(file, offset, &control))
-            add(items, (struct sim_item){.kind = SIM_ITEM_CONTROL, .file = file, .offset = offset, .len = 128,
+            add(items, (struct sim_item){.kind = SIM_ITEM_CONTROL,
+                                         .file = file,
+                                         .offset = offset,
+                                         .len = 128,
                                          .vouch = control.durable});
 }
 
@@ -111,7 +123,8 @@ void sim_items_find(struct sim_items *items, struct sim *sim, stele_lsn first)
         struct sim_file *file = &sim->files[i];
         uint64_t sequence;
         stele_lsn base;
-        enum stele__name_kind kind = file->used ? stele__name_parse(file->name, &sequence, &base) : STELE__NAME_FOREIGN;
+        enum stele__name_kind kind =
+            file->used ? stele__name_parse(file->name, &sequence, &base) : STELE__NAME_FOREIGN;
         if (kind == STELE__NAME_SEGMENT && base >= first)
             find_segment(items, file);
         else if (kind == STELE__NAME_CONTROL)
@@ -122,7 +135,8 @@ void sim_items_find(struct sim_items *items, struct sim *sim, stele_lsn first)
 static bool changed(struct sim *damaged, const struct sim_file *file, uint64_t offset, uint64_t len)
 {
     const struct sim_file *now = sim_find(damaged, file->name);
-    return now == NULL || now->bytes != file->bytes || memcmp(now->live + offset, file->live + offset, len) != 0;
+    return now == NULL || now->bytes != file->bytes ||
+           memcmp(now->live + offset, file->live + offset, len) != 0;
 }
 
 /* What is left of a segment. */
@@ -185,7 +199,8 @@ struct sim_expect sim_items_judge(const struct sim_items *items, struct sim *dam
         judge_item(items, &items->list[i], damaged, left, &expect);
     for (uint32_t i = 0; i < items->segment_count; i++) {
         const struct sim_segment *segment = &items->segments[i];
-        const uint64_t data_bytes = segment->file->bytes - STELE__HEADER_BYTES - 2 * STELE__FOOTER_COPY - SIM_PAGE;
+        const uint64_t data_bytes =
+            segment->file->bytes - STELE__HEADER_BYTES - 2 * STELE__FOOTER_COPY - SIM_PAGE;
         expect.meant |= left[i].footers > 0 && left[i].headers > 0 &&
                         changed(damaged, segment->file, STELE__HEADER_BYTES, data_bytes);
     }

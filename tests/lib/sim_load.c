@@ -42,9 +42,11 @@ static bool append(struct sim_world *world)
 static bool appendv(struct sim_world *world)
 {
     uint32_t at, len = draw_len(world);
-    uint8_t *data = (uint8_t *)(uintptr_t)sim_payload(&world->rand, len, &at); /* an iovec is not const; it is not changed */
+    uint8_t *data = (uint8_t *)(uintptr_t)sim_payload(&world->rand, len,
+                                                      &at); /* an iovec is not const; it is not changed */
     unsigned type = draw_type(world);
-    size_t a = (size_t)sim_rand_below(&world->rand, len + 1u), b = (size_t)sim_rand_below(&world->rand, len - a + 1u);
+    size_t a = (size_t)sim_rand_below(&world->rand, len + 1u),
+           b = (size_t)sim_rand_below(&world->rand, len - a + 1u);
     const struct iovec iov[3] = {{data, a}, {data + a, b}, {data + a + b, len - a - b}};
     const struct iovec whole = {data, len};
     bool one = sim_rand_one_in(&world->rand, 3);
@@ -97,7 +99,8 @@ static bool finish_slot(struct sim_world *world, uint32_t number, bool publish)
 {
     struct stele_slot *slot = &world->slots[number];
     struct sim_entry *entry = sim_truth_find(&world->truth, slot->lsn);
-    size_t used = sim_rand_one_in(&world->rand, 3) ? (size_t)sim_rand_below(&world->rand, slot->len + 1) : slot->len;
+    size_t used =
+        sim_rand_one_in(&world->rand, 3) ? (size_t)sim_rand_below(&world->rand, slot->len + 1) : slot->len;
     if (entry == NULL || entry->state != SIM_SLOT_OPEN) {
         (void)snprintf(world->truth.why, sizeof world->truth.why, "the test lost a slot");
         return false;
@@ -186,7 +189,8 @@ static bool close_log(struct sim_world *world)
     sim__remember(world, SIM_DO_CLOSE, 0, 0, rc);
     if (rc != 0)
         return sim__surprise(world, "stele_close", rc);
-    if (well && world->sim.fault.fired == 0 && truth->count > 0 && truth->entries[truth->count - 1].lsn >= truth->acked)
+    if (well && world->sim.fault.fired == 0 && truth->count > 0 &&
+        truth->entries[truth->count - 1].lsn >= truth->acked)
         truth->acked = truth->entries[truth->count - 1].lsn + 8;
     return true;
 }
@@ -234,10 +238,10 @@ bool sim_world_do(struct sim_world *world, enum sim_op_kind kind)
 
 static enum sim_op_kind draw_kind(struct sim_world *world)
 {
-    static const uint8_t weights[SIM_DO_KINDS] = {[SIM_DO_APPEND] = 30, [SIM_DO_APPENDV] = 12, [SIM_DO_BATCH] = 8,
-                                                  [SIM_DO_RESERVE] = 8, [SIM_DO_PUBLISH] = 8, [SIM_DO_ABANDON] = 2,
-                                                  [SIM_DO_SYNC] = 14, [SIM_DO_SYNC_BEGIN] = 4, [SIM_DO_STEP] = 10,
-                                                  [SIM_DO_TRIM] = 5, [SIM_DO_CLOSE] = 2, [SIM_DO_KILL] = 1};
+    static const uint8_t weights[SIM_DO_KINDS] = {
+        [SIM_DO_APPEND] = 30, [SIM_DO_APPENDV] = 12, [SIM_DO_BATCH] = 8, [SIM_DO_RESERVE] = 8,
+        [SIM_DO_PUBLISH] = 8, [SIM_DO_ABANDON] = 2,  [SIM_DO_SYNC] = 14, [SIM_DO_SYNC_BEGIN] = 4,
+        [SIM_DO_STEP] = 10,   [SIM_DO_TRIM] = 5,     [SIM_DO_CLOSE] = 2, [SIM_DO_KILL] = 1};
     uint64_t sum = 0;
     for (size_t i = 0; i < SIM_DO_KINDS; i++)
         sum += weights[i];
@@ -263,7 +267,8 @@ bool sim_world_step(struct sim_world *world)
     if (tail - world->truth.first > 3 * SIM_SEGMENT && sim_rand_one_in(&world->rand, 3))
         return sim_world_do(world, SIM_DO_TRIM);
     enum sim_op_kind kind = draw_kind(world);
-    bool commits = kind == SIM_DO_SYNC || kind == SIM_DO_SYNC_BEGIN || kind == SIM_DO_STEP || kind == SIM_DO_CLOSE;
+    bool commits =
+        kind == SIM_DO_SYNC || kind == SIM_DO_SYNC_BEGIN || kind == SIM_DO_STEP || kind == SIM_DO_CLOSE;
     if (world->lazy && commits && !sim_rand_one_in(&world->rand, 12))
         kind = SIM_DO_APPEND;
     bool ok = sim_world_do(world, kind);

@@ -104,11 +104,12 @@ static bool is_next(struct sim_truth *truth, const struct stele_record *record, 
     while (*at < truth->count && truth->entries[*at].state == SIM_SLOT_ABANDONED)
         ++*at;
     if (*at == truth->count)
-        return broken(truth, "a record at lsn %llu (%zu bytes, type %u) was never appended", (unsigned long long)record->lsn,
-                      record->len, record->type);
+        return broken(truth, "a record at lsn %llu (%zu bytes, type %u) was never appended",
+                      (unsigned long long)record->lsn, record->len, record->type);
     const struct sim_entry *entry = &truth->entries[*at];
     if (entry->state == SIM_SLOT_OPEN)
-        return broken(truth, "a record at lsn %llu is shown behind the slot at lsn %llu, which was never published",
+        return broken(truth,
+                      "a record at lsn %llu is shown behind the slot at lsn %llu, which was never published",
                       (unsigned long long)record->lsn, (unsigned long long)entry->lsn);
     if (record->lsn != entry->lsn)
         return broken(truth, "the record at lsn %llu is missing, one at lsn %llu is shown instead",
@@ -166,7 +167,8 @@ static bool may_end(struct sim_truth *truth, size_t at)
 {
     for (; at < truth->count && truth->entries[at].lsn < truth->acked; at++)
         if (truth->entries[at].state != SIM_SLOT_ABANDONED)
-            return broken(truth, "the record at lsn %llu is missing; everything before lsn %llu was acknowledged",
+            return broken(truth,
+                          "the record at lsn %llu is missing; everything before lsn %llu was acknowledged",
                           (unsigned long long)truth->entries[at].lsn, (unsigned long long)truth->acked);
     return true;
 }

@@ -32,11 +32,11 @@ struct sim_batch {
 struct sim_truth {
     struct sim_entry *entries; /* by position */
     size_t count, capacity;
-    stele_lsn acked; /* every record before it was acknowledged */
+    stele_lsn acked;              /* every record before it was acknowledged */
     stele_lsn first, first_limit; /* the front is here, or, while a trim runs, at most there */
-    bool created;    /* stele_open() has returned the new log */
-    struct sim_batch *batch; /* being appended right now */
-    char why[512];   /* what broke the law */
+    bool created;                 /* stele_open() has returned the new log */
+    struct sim_batch *batch;      /* being appended right now */
+    char why[512];                /* what broke the law */
 };
 
 /* `len` bytes of payload that differ from record to record; *at finds them again. */

@@ -33,13 +33,13 @@ void sim__remember(struct sim_world *world, enum sim_op_kind kind, uint64_t lsn,
 void sim_world_print_trace(const struct sim_world *world)
 {
     static const char *const names[SIM_DO_KINDS] = {
-        "append", "appendv", "batch", "reserve", "publish", "abandon", "sync",
-        "sync_begin", "helper step", "trim", "close", "kill", "open"};
+        "append",     "appendv",     "batch", "reserve", "publish", "abandon", "sync",
+        "sync_begin", "helper step", "trim",  "close",   "kill",    "open"};
     uint64_t from = world->steps > SIM_TRACE ? world->steps - SIM_TRACE : 0;
     for (uint64_t i = from; i < world->steps; i++) {
         const struct sim_trace *step = &world->trace[i % SIM_TRACE];
-        fprintf(stderr, "  %4" PRIu64 "  %-12s lsn %-8" PRIu64 " %-8" PRIu64 " -> %ld\n", i, names[step->kind], step->lsn,
-                step->value, step->rc);
+        fprintf(stderr, "  %4" PRIu64 "  %-12s lsn %-8" PRIu64 " %-8" PRIu64 " -> %ld\n", i,
+                names[step->kind], step->lsn, step->value, step->rc);
     }
 }
 
@@ -123,14 +123,17 @@ void sim_world_note(struct sim_world *world)
 
 static bool note_incarnation(struct sim_world *world, uint64_t sequence, uint32_t incarnation)
 {
-    uint64_t *known = &world->incarnations[incarnation % SIM_SEEN], *met = &world->met_at[incarnation % SIM_SEEN];
+    uint64_t *known = &world->incarnations[incarnation % SIM_SEEN],
+             *met = &world->met_at[incarnation % SIM_SEEN];
     bool is_new = *known == 0, same = *known == sequence + 1 && *met + 1 >= world->looks;
     *known = sequence + 1;
     *met = world->looks;
     if (is_new || same)
         return true;
-    (void)snprintf(world->truth.why, sizeof world->truth.why, "segment %" PRIu64 " has incarnation %" PRIu32
-                   ", and so the salt, of a segment that was there before", sequence, incarnation);
+    (void)snprintf(world->truth.why, sizeof world->truth.why,
+                   "segment %" PRIu64 " has incarnation %" PRIu32
+                   ", and so the salt, of a segment that was there before",
+                   sequence, incarnation);
     return false;
 }
 

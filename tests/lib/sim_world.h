@@ -12,8 +12,20 @@
 #define SIM_SEGMENT STELE_SEGMENT_BYTES_MIN
 
 enum sim_op_kind {
-    SIM_DO_APPEND, SIM_DO_APPENDV, SIM_DO_BATCH, SIM_DO_RESERVE, SIM_DO_PUBLISH, SIM_DO_ABANDON, SIM_DO_SYNC,
-    SIM_DO_SYNC_BEGIN, SIM_DO_STEP, SIM_DO_TRIM, SIM_DO_CLOSE, SIM_DO_KILL, SIM_DO_OPEN, SIM_DO_KINDS
+    SIM_DO_APPEND,
+    SIM_DO_APPENDV,
+    SIM_DO_BATCH,
+    SIM_DO_RESERVE,
+    SIM_DO_PUBLISH,
+    SIM_DO_ABANDON,
+    SIM_DO_SYNC,
+    SIM_DO_SYNC_BEGIN,
+    SIM_DO_STEP,
+    SIM_DO_TRIM,
+    SIM_DO_CLOSE,
+    SIM_DO_KILL,
+    SIM_DO_OPEN,
+    SIM_DO_KINDS
 };
 
 struct sim_trace {
@@ -31,13 +43,15 @@ struct sim_world {
     struct sim_rand rand;
     uint32_t size_style; /* of records: 0 small .. 3 up to the maximum */
     bool lazy;           /* seldom syncs: whole segments are undecided when the power fails */
-    bool faulty;   /* a call was made to fail since the log was opened: errors are no surprise */
+    bool faulty;         /* a call was made to fail since the log was opened: errors are no surprise */
     struct sim_trace trace[SIM_TRACE];
     uint64_t steps;
-    uint64_t incarnations[SIM_SEEN]; /* met so far, modulo: sequence + 1 of the segment, and when it was there last */
+    uint64_t incarnations
+        [SIM_SEEN]; /* met so far, modulo: sequence + 1 of the segment, and when it was there last */
     uint64_t met_at[SIM_SEEN];
     uint64_t looks;
-    uint64_t rolls, trims, opens, kills, recycled; /* for the summary: a campaign that meets none of them proves little */
+    uint64_t rolls, trims, opens, kills,
+        recycled; /* for the summary: a campaign that meets none of them proves little */
 };
 
 void sim_world_open(struct sim_world *world, const char *parent, uint64_t seed);

@@ -35,7 +35,8 @@ static void wrap_close(struct stele__media *media, struct stele__map *map)
     of(media)->inner.ops->close(&of(media)->inner, map);
 }
 
-static int wrap_persist(struct stele__media *media, const struct stele__map *map, uint64_t offset, uint64_t len)
+static int wrap_persist(struct stele__media *media, const struct stele__map *map, uint64_t offset,
+                        uint64_t len)
 {
     struct wrap *wrap = of(media);
     uint64_t number = atomic_fetch_add(&wrap->persists, 1) + 1;
@@ -47,7 +48,8 @@ static int wrap_persist(struct stele__media *media, const struct stele__map *map
     return wrap->inner.ops->persist(&wrap->inner, map, offset, len);
 }
 
-static void wrap_populate(struct stele__media *media, const struct stele__map *map, uint64_t offset, uint64_t len)
+static void wrap_populate(struct stele__media *media, const struct stele__map *map, uint64_t offset,
+                          uint64_t len)
 {
     of(media)->inner.ops->populate(&of(media)->inner, map, offset, len);
 }

@@ -12,7 +12,8 @@ struct wrap {
     struct stele__media inner;
     struct stele__media media; /* hand this to the log */
     _Atomic uint64_t creates, opens, persists, renames, unlinks, dir_syncs;
-    _Atomic uint64_t fail_persist_at; /* the persist with this number (from 1) fails, and later ones too; 0: none */
+    _Atomic uint64_t
+        fail_persist_at; /* the persist with this number (from 1) fails, and later ones too; 0: none */
     _Atomic int fail_errno;
     _Atomic uint64_t fail_create_at;
     void (*on_persist)(void *ctx, uint64_t number, uint64_t bytes); /* before it is done; may be NULL */
@@ -20,6 +21,7 @@ struct wrap {
 };
 
 void wrap_init(struct wrap *wrap); /* around the class "none" */
-struct stele *wrap_open(struct wrap *wrap, const char *path, const struct stele_options *options, bool helper);
+struct stele *wrap_open(struct wrap *wrap, const char *path, const struct stele_options *options,
+                        bool helper);
 
 #endif

@@ -180,8 +180,9 @@ static void *come_and_go(void *argument)
         struct stele *reader = log_open(crowd->path, STELE_READ_ONLY);
         struct stele_cursor *cursor;
         struct stele_record record;
-        int rc = stele_cursor_open(reader, n % 2, (enum stele_from)(n % 2 == 0 ? STELE_FROM_BEGIN : STELE_FROM_LAST),
-                                   n % 50, &cursor);
+        int rc = stele_cursor_open(reader, n % 2,
+                                   (enum stele_from)(n % 2 == 0 ? STELE_FROM_BEGIN : STELE_FROM_LAST), n % 50,
+                                   &cursor);
         succeeds(rc);
         stele_lsn last = 0;
         for (int i = 0; i < 300 && (rc = stele_cursor_next(cursor, &record)) == 1; i++) {
@@ -224,10 +225,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define LAW(name) cmocka_unit_test_setup_teardown(name, dir_setup_memory, dir_teardown)
-        LAW(of_many_creators_exactly_one_makes_the_log),
-        LAW(many_creators_make_one_log_and_take_turns),
-        LAW(a_log_opened_a_thousand_times_stays_whole),
-        LAW(writers_of_several_processes_take_turns),
+        LAW(of_many_creators_exactly_one_makes_the_log), LAW(many_creators_make_one_log_and_take_turns),
+        LAW(a_log_opened_a_thousand_times_stays_whole),  LAW(writers_of_several_processes_take_turns),
         LAW(readers_come_and_go_beside_a_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

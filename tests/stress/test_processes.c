@@ -80,7 +80,8 @@ static void jump_about(void *ctx)
         struct stele *log = log_open(stage->path, STELE_READ_ONLY);
         struct stele_cursor *cursor;
         struct stele_record record;
-        static const enum stele_from from[] = {STELE_FROM_BEGIN, STELE_FROM_LAST, STELE_FROM_TIME, STELE_FROM_LSN};
+        static const enum stele_from from[] = {STELE_FROM_BEGIN, STELE_FROM_LAST, STELE_FROM_TIME,
+                                               STELE_FROM_LSN};
         uint64_t value = round % 4 == 3 ? stele_durable(log) / 2 + stele_first(log) / 2 : round % 60;
         int rc = stele_cursor_open(log, round / 4 % 2, from[round % 4], value, &cursor);
         if (rc != STELE_ETRIMMED || round % 4 != 3)
@@ -124,7 +125,8 @@ static void writers_die_and_readers_see_only_the_truth(void **state)
     child_join(readers[0]);
     child_join(readers[1]);
     struct stele *log = log_open(dir->log, 0);
-    must(stele_first(log) > 0 || scaled(40) < 40); /* trims went on behind the follower, given the lives for it */
+    must(stele_first(log) > 0 ||
+         scaled(40) < 40); /* trims went on behind the follower, given the lives for it */
     succeeds(stele_close(log));
     struct stele_verify_result result = {.size = sizeof result};
     succeeds(stele_verify(dir->log, NULL, &result));
