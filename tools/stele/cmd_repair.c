@@ -136,11 +136,11 @@ const struct command cmd_repair = {
     .operands_min = 1,
     .operands_max = 1,
     .summary = "Mend a log: say what would be done, and with --apply do it.",
-    .text = "Cuts a torn tail, writes damaged copies of headers, footers and the control file anew. On "
-            "corruption it "
-            "refuses to change anything unless --allow-data-loss or --quarantine is given. A copy of "
-            "everything it "
-            "removes is made durable first. Interrupted at any point, it can be run again.\n\n"
+    .text = "Cuts a torn tail, writes damaged copies of headers, footers and control blocks anew. On "
+            "corruption it refuses to change anything unless --allow-data-loss or --quarantine is given; so "
+            "it does when the control file is lost, because nothing says then whether segments are missing. "
+            "A copy of everything it removes is made durable first. Interrupted at any point, it can be run "
+            "again.\n\n"
             "The exit status is the state the log is in afterwards: without --apply that is what was found.",
     .options = options,
     .examples = examples,
