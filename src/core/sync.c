@@ -43,6 +43,16 @@ static void wait_for_publisher(unsigned idle_rounds)
     stele__clock_sleep_ns(stele__min_u64(nap_ns * (idle_rounds - yields + 1), nap_max_ns));
 }
 
+/* Others wait, so a round has just ended, and those it woke are about to append again. Without this they come too late
+ * for ours, and two halves take turns at the device. One yield, no timer: whoever is ready runs first. A lone thread has
+ * no followers and pays nothing; where a flush takes less than a yield, nobody does (docs/decisions/0027). */
+static void gather(struct stele *log)
+{
+    if (log->media.class_ == STELE__MEDIA_MSYNC &&
+        atomic_load_explicit(&log->sync.followers, memory_order_relaxed) != 0)
+        sched_yield();
+}
+
 int stele__sync_until(struct stele *log, stele_lsn end)
 {
     unsigned idle_rounds = 0;
@@ -53,6 +63,7 @@ int stele__sync_until(struct stele *log, stele_lsn end)
             (void)stele__sync_follow(log, end, true, -1);
             continue;
         }
+        gather(log);
         stele_lsn before = atomic_load_explicit(&log->durable, memory_order_relaxed);
         int rc = stele__commit_round(log, atomic_load_explicit(&log->tail, memory_order_relaxed));
         bool moved = atomic_load_explicit(&log->durable, memory_order_relaxed) != before;

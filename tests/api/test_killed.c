@@ -139,7 +139,7 @@ static void append_until_killed(void *ctx)
     struct campaign *campaign = ctx;
     struct stele_options options = log_options(0);
     options.flags = campaign->round % 3 == 0 ? STELE_SINGLE_APPENDER : 0;
-    options.mark_bytes = 4096 << campaign->round % 5;
+    options.mark_bytes = UINT64_C(4096) << campaign->round % 5;
     options.durability = campaign->round % 2 == 0 ? STELE_DURABILITY_MSYNC : STELE_DURABILITY_NONE;
     struct stele *log = log_open_with(campaign->path, &options);
     for (uint64_t next = campaign->from;; next++) {

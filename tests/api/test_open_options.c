@@ -166,6 +166,9 @@ static void options_of_other_versions_work_as_far_as_they_are_known(void **state
     for (size_t i = 0; i < sizeof options.newer; i++) {
         options.newer[i] = 1;
         expect_refused(dir, &options.known);
+        options.known.size = sizeof options.known + i + 1; /* the last byte of it */
+        expect_refused(dir, &options.known);
+        options.known.size = sizeof options;
         options.newer[i] = 0;
     }
 
@@ -297,12 +300,16 @@ static void metadata_heads_every_segment_and_is_inherited(void **state)
     succeeds(stele_close(log));
     expect_metadata(dir, 8, first, sizeof first);
     expect_metadata(dir, 13, "new", 3);
+    log = log_open(dir->log, 0); /* the newest segment's is inherited */
+    next = append_until_segment(log, next, 18);
+    succeeds(stele_close(log));
+    expect_metadata(dir, 18, "new", 3);
 
     options.metadata_bytes = 0; /* says: none */
     log = log_open_with(dir->log, &options);
-    next = append_until_segment(log, next, 18);
+    next = append_until_segment(log, next, 23);
     succeeds(stele_close(log));
-    expect_metadata(dir, 18, NULL, 0);
+    expect_metadata(dir, 23, NULL, 0);
     expect_log(dir->log, 0, next);
 }
 

@@ -49,8 +49,9 @@ static void violation(struct trial *t, const char *what, const struct sim_expect
     if (expect != NULL)
         fprintf(stderr,
                 "  first damaged record at lsn %" PRId64 "%s, what is left vouches for lsn %" PRIu64
-                "; control file %s\n",
+                "; %s; control file %s\n",
                 (int64_t)expect->end, expect->in_sealed ? " (sealed)" : "", expect->vouch,
+                expect->lost ? "a segment is lost" : expect->healed ? "nothing is lost" : "no segment is lost",
                 expect->control ? "lost" : "readable");
     fprintf(stderr, "after %" PRIu64 " images. Again: STELE_SEED=%" PRIu64 " STELE_SIM_IMAGE=%" PRIu64 "\n",
             t->images, t->seed, t->serial);
@@ -61,7 +62,7 @@ static void violation(struct trial *t, const char *what, const struct sim_expect
 static bool is_corrupt(const struct sim_expect *expect)
 {
     bool vouched = expect->end != STELE_LSN_NONE && expect->vouch > expect->end;
-    return vouched || expect->control;
+    return vouched || expect->lost || expect->control;
 }
 
 static void print_problem(void *ctx, const struct stele_problem *problem)
@@ -89,6 +90,8 @@ static void verify(struct trial *t, const struct sim_expect *expect)
     const bool unvouched = expect->end != STELE_LSN_NONE && expect->vouch <= expect->end;
     if (expect->meant && !unvouched && result.problems == 0)
         violation(t, "stele_verify() has nothing to say", expect);
+    if (expect->healed && result.verdict == STELE_CORRUPT)
+        violation(t, "stele_verify() calls corrupt what another copy heals", expect);
     if (expect->end != STELE_LSN_NONE && result.end_lsn > expect->end)
         violation(t, "stele_verify() counts damaged records as valid", expect);
 }
@@ -102,9 +105,11 @@ static void judge_reading(struct trial *t, struct stele *log, const struct sim_e
         violation(t, t->truth.why, expect);
     if (rc != 0 && rc != STELE_ECORRUPT)
         violation(t, stele_last_error(), expect);
+    if (expect->healed && shown < t->truth.count)
+        violation(t, "records are missing that another copy would show", expect);
     if (rc == STELE_ECORRUPT || shown == t->truth.count)
         return;
-    if (expect->end == STELE_LSN_NONE || expect->vouch > expect->end)
+    if (expect->end == STELE_LSN_NONE || is_corrupt(expect))
         violation(t, "records are missing without a word", expect);
     if (shown < before)
         violation(t, "sound records before the damage are missing", expect);
@@ -142,12 +147,14 @@ static void writable(struct trial *t, const struct sim_expect *expect)
     int rc = sim_world_start(world);
     if (rc == STELE_ECORRUPT) {
         judge_untouched(t, expect);
+        if (expect->healed)
+            violation(t, "a log that another copy heals was refused", expect);
         return;
     }
     if (rc != 0)
         violation(t, stele_last_error(), expect);
     bool in_sight = expect->end != STELE_LSN_NONE && expect->vouch > expect->end && !expect->in_sealed;
-    if (in_sight || expect->control)
+    if (in_sight || expect->lost || expect->control)
         violation(t, "a damaged log was opened for writing", expect);
     judge_reading(t, world->log, expect);
     sim_world_kill(world);
@@ -216,6 +223,7 @@ static void one_log(struct trial *t, uint64_t seed)
     sim_reset(&world->sim);
     world->sim.model = sim_rand_one_in(&t->rand, 2) ? SIM_PMEM : SIM_BLOCK;
     world->size_style = (uint32_t)sim_rand_below(&t->rand, 4);
+    world->lazy = sim_rand_one_in(&t->rand, 3);
     sim_truth_free(&world->truth);
     sim_reset(&t->then);
     write_log(t);

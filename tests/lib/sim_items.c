@@ -190,20 +190,56 @@ static bool control_decodes(struct sim *damaged)
     return file != NULL && stele__control_decode(file->live, &control, &copies) == STELE__DECODE_OK;
 }
 
+/* A header copy that is sound and says something else comes before the other copy: a sector in the wrong place. */
+static bool impostor(struct sim *damaged, const struct sim_segment *segment)
+{
+    const struct sim_file *now = sim_find(damaged, segment->file->name);
+    struct stele__header header;
+    uint32_t copies;
+    return now != NULL && stele__header_decode(now->live, &header, &copies) == STELE__DECODE_OK &&
+           header.base != segment->base;
+}
+
+/* Does a segment behind this one still show a record? */
+static bool records_behind(const struct sim_items *items, struct sim *damaged, const struct left *left, stele_lsn base)
+{
+    for (size_t i = 0; i < items->count; i++) {
+        const struct sim_item *item = &items->list[i];
+        if (item->kind == SIM_ITEM_RECORD && items->segments[item->segment].base > base &&
+            left[item->segment].headers > 0 && !impostor(damaged, &items->segments[item->segment]) &&
+            item->len > 8 && !changed(damaged, item->file, item->offset, item->len))
+            return true;
+    }
+    return false;
+}
+
+static void judge_segment(const struct sim_items *items, uint32_t number, struct sim *damaged, const struct left *left,
+                          struct sim_expect *expect)
+{
+    const struct sim_segment *segment = &items->segments[number];
+    const struct sim_file *now = sim_find(damaged, segment->file->name);
+    const uint64_t data_bytes = segment->file->bytes - STELE__HEADER_BYTES - 2 * STELE__FOOTER_COPY - SIM_PAGE;
+    const bool readable = left[number].headers > 0 && !impostor(damaged, segment);
+    expect->healed &= readable;
+    if (readable) {
+        expect->meant |= left[number].footers > 0 && changed(damaged, segment->file, STELE__HEADER_BYTES, data_bytes);
+        return;
+    }
+    const bool gap = now == NULL && expect->end >= segment->base; /* and not behind an end that anybody would believe */
+    const bool content = now != NULL && !stele__is_zero(now->live + STELE__HEADER_BYTES, data_bytes);
+    expect->lost |= segment->holds && (content || (gap && records_behind(items, damaged, left, segment->base)));
+}
+
 struct sim_expect sim_items_judge(const struct sim_items *items, struct sim *damaged)
 {
-    struct sim_expect expect = {.end = STELE_LSN_NONE, .control = true};
+    struct sim_expect expect = {.end = STELE_LSN_NONE, .control = true, .healed = true};
     struct left left[SIM_SEGMENTS];
     count_left(items, damaged, left);
     for (size_t i = 0; i < items->count; i++)
         judge_item(items, &items->list[i], damaged, left, &expect);
-    for (uint32_t i = 0; i < items->segment_count; i++) {
-        const struct sim_segment *segment = &items->segments[i];
-        const uint64_t data_bytes =
-            segment->file->bytes - STELE__HEADER_BYTES - 2 * STELE__FOOTER_COPY - SIM_PAGE;
-        expect.meant |= left[i].footers > 0 && left[i].headers > 0 &&
-                        changed(damaged, segment->file, STELE__HEADER_BYTES, data_bytes);
-    }
+    expect.healed = !expect.control && expect.end == STELE_LSN_NONE;
+    for (uint32_t i = 0; i < items->segment_count; i++)
+        judge_segment(items, i, damaged, left, &expect);
     expect.control = expect.control && !control_decodes(damaged);
     return expect;
 }

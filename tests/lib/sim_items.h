@@ -42,7 +42,9 @@ struct sim_expect {
     stele_lsn end;   /* the first record that is damaged or gone; STELE_LSN_NONE: none is */
     stele_lsn vouch; /* what is left vouches up to here */
     bool in_sealed;  /* `end` lies in a segment that still has its seal: found when it is read or verified */
+    bool lost;       /* a segment with records cannot be read, or is missing with records behind it */
     bool control;    /* no block of the control file can be read */
+    bool healed;     /* a second copy, or nothing at all, stands for everything that changed */
     bool meant;      /* anything changed that means something, or that a hash covers */
 };
 
