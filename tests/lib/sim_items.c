@@ -139,9 +139,32 @@ static bool changed(struct sim *damaged, const struct sim_file *file, uint64_t o
            memcmp(now->live + offset, file->live + offset, len) != 0;
 }
 
+/* When both header copies are sound and differ, the first one counts: a sector in the wrong place, or of the file's life
+ * before this one. */
+struct impostor {
+    bool foreign; /* of another segment */
+    bool renewed; /* of this one, made before */
+};
+
+static struct impostor impostor(struct sim *damaged, const struct sim_segment *segment)
+{
+    const struct sim_file *now = sim_find(damaged, segment->file->name);
+    struct stele__header own, header;
+    uint32_t copies;
+    struct impostor result = {false, false};
+    (void)stele__header_decode(segment->file->live, &own, &copies);
+    if (now == NULL || stele__header_decode(now->live, &header, &copies) != STELE__DECODE_OK)
+        return result;
+    result.foreign = header.base != own.base;
+    result.renewed = !result.foreign && header.incarnation != own.incarnation;
+    return result;
+}
+
 /* What is left of a segment. */
 struct left {
     uint32_t headers, footers;
+    struct impostor other;
+    bool readable;
 };
 
 static void count_left(const struct sim_items *items, struct sim *damaged, struct left *left)
@@ -157,6 +180,10 @@ static void count_left(const struct sim_items *items, struct sim *damaged, struc
         else
             left[item->segment].footers += sound;
     }
+    for (uint32_t i = 0; i < items->segment_count; i++) {
+        left[i].other = impostor(damaged, &items->segments[i]);
+        left[i].readable = left[i].headers > 0 && !left[i].other.foreign && !left[i].other.renewed;
+    }
 }
 
 static void judge_item(const struct sim_items *items, const struct sim_item *item, struct sim *damaged,
@@ -164,7 +191,7 @@ static void judge_item(const struct sim_items *items, const struct sim_item *ite
 {
     const bool in_segment = item->kind != SIM_ITEM_CONTROL;
     const bool hurt = changed(damaged, item->file, item->offset, item->len);
-    const bool readable = !in_segment || left[item->segment].headers > 0;
+    const bool readable = !in_segment || left[item->segment].readable;
     const struct sim_file *now = sim_find(damaged, item->file->name);
     struct stele__control control;
     /* Not told, and no part of the law: a spare is no part of the log yet; of a missing segment with nothing to vouch for
@@ -190,24 +217,13 @@ static bool control_decodes(struct sim *damaged)
     return file != NULL && stele__control_decode(file->live, &control, &copies) == STELE__DECODE_OK;
 }
 
-/* A header copy that is sound and says something else comes before the other copy: a sector in the wrong place. */
-static bool impostor(struct sim *damaged, const struct sim_segment *segment)
-{
-    const struct sim_file *now = sim_find(damaged, segment->file->name);
-    struct stele__header header;
-    uint32_t copies;
-    return now != NULL && stele__header_decode(now->live, &header, &copies) == STELE__DECODE_OK &&
-           header.base != segment->base;
-}
-
 /* Does a segment behind this one still show a record? */
 static bool records_behind(const struct sim_items *items, struct sim *damaged, const struct left *left, stele_lsn base)
 {
     for (size_t i = 0; i < items->count; i++) {
         const struct sim_item *item = &items->list[i];
         if (item->kind == SIM_ITEM_RECORD && items->segments[item->segment].base > base &&
-            left[item->segment].headers > 0 && !impostor(damaged, &items->segments[item->segment]) &&
-            item->len > 8 && !changed(damaged, item->file, item->offset, item->len))
+            left[item->segment].readable && item->len > 8 && !changed(damaged, item->file, item->offset, item->len))
             return true;
     }
     return false;
@@ -219,15 +235,14 @@ static void judge_segment(const struct sim_items *items, uint32_t number, struct
     const struct sim_segment *segment = &items->segments[number];
     const struct sim_file *now = sim_find(damaged, segment->file->name);
     const uint64_t data_bytes = segment->file->bytes - STELE__HEADER_BYTES - 2 * STELE__FOOTER_COPY - SIM_PAGE;
-    const bool readable = left[number].headers > 0 && !impostor(damaged, segment);
-    expect->healed &= readable;
-    if (readable) {
+    expect->healed &= left[number].readable;
+    if (left[number].readable) {
         expect->meant |= left[number].footers > 0 && changed(damaged, segment->file, STELE__HEADER_BYTES, data_bytes);
         return;
     }
     const bool gap = now == NULL && expect->end >= segment->base; /* and not behind an end that anybody would believe */
     const bool content = now != NULL && !stele__is_zero(now->live + STELE__HEADER_BYTES, data_bytes);
-    expect->lost |= segment->holds && (content || (gap && records_behind(items, damaged, left, segment->base)));
+    expect->lost |= segment->holds && !left[number].other.renewed && (content || (gap && records_behind(items, damaged, left, segment->base)));
 }
 
 struct sim_expect sim_items_judge(const struct sim_items *items, struct sim *damaged)
