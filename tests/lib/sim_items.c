@@ -49,9 +49,10 @@ static void find_records(struct sim_items *items, struct sim_segment *segment,
         struct stele__mark mark;
         if (record.wire == STELE__WIRE_PAD)
             item.len = STELE__RECORD_HEADER; /* the rest of it means nothing */
-        if (record.wire == STELE__WIRE_MARK && stele__mark_decode(record.payload, record.len, &mark) &&
-            mark.durable > item.vouch)
-            item.vouch = mark.durable;
+        if (record.wire == STELE__WIRE_MARK && stele__mark_decode(record.payload, record.len, &mark)) {
+            item.vouch = mark.durable > item.vouch ? mark.durable : item.vouch;
+            item.upto = mark.upto;
+        }
         add(items, item);
         segment->holds = true;
     }
@@ -242,7 +243,8 @@ static void judge_segment(const struct sim_items *items, uint32_t number, struct
     }
     const bool gap = now == NULL && expect->end >= segment->base; /* and not behind an end that anybody would believe */
     const bool content = now != NULL && !stele__is_zero(now->live + STELE__HEADER_BYTES, data_bytes);
-    expect->lost |= segment->holds && !left[number].other.renewed && (content || (gap && records_behind(items, damaged, left, segment->base)));
+    const bool told = content || (gap && records_behind(items, damaged, left, segment->base));
+    expect->lost |= segment->holds && !left[number].other.renewed && told;
 }
 
 struct sim_expect sim_items_judge(const struct sim_items *items, struct sim *damaged)

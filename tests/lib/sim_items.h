@@ -17,6 +17,7 @@ struct sim_item {
     uint32_t offset, len;
     stele_lsn lsn;   /* of a record */
     stele_lsn vouch; /* everything before it had been durable */
+    stele_lsn upto;  /* of a mark: it knows the chain there; else 0 */
 };
 
 struct sim_segment {

@@ -10,6 +10,12 @@
 
 #define POOL_BYTES (UINT32_C(1) << 20)
 static uint8_t pool[POOL_BYTES];
+static uint32_t twist;
+
+void sim_payload_twist(uint32_t value)
+{
+    twist = value;
+}
 
 const uint8_t *sim_payload(struct sim_rand *rand, uint32_t len, uint32_t *at)
 {
@@ -22,7 +28,7 @@ const uint8_t *sim_payload(struct sim_rand *rand, uint32_t len, uint32_t *at)
         }
         filled = true;
     }
-    *at = (uint32_t)sim_rand_below(rand, POOL_BYTES - len);
+    *at = (uint32_t)((sim_rand_below(rand, POOL_BYTES - len) + twist) % (POOL_BYTES - len));
     return pool + *at;
 }
 

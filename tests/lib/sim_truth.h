@@ -42,6 +42,8 @@ struct sim_truth {
 /* `len` bytes of payload that differ from record to record; *at finds them again. */
 const uint8_t *sim_payload(struct sim_rand *rand, uint32_t len, uint32_t *at);
 const uint8_t *sim_payload_at(uint32_t at);
+/* From now on other bytes, where all else that is drawn stays: another history of the same shape. 0: the first one. */
+void sim_payload_twist(uint32_t twist);
 
 void sim_truth_add(struct sim_truth *truth, stele_lsn lsn, unsigned type, uint32_t len, uint32_t at,
                    enum sim_state state);
