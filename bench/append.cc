@@ -4,9 +4,7 @@
  * and is as large: its lines are as cold. Payloads come from the same hot buffer in both. */
 #include "support.h"
 
-#include <atomic>
 #include <cstring>
-#include <thread>
 
 namespace bench {
 
@@ -101,8 +99,8 @@ void run_memcpy(benchmark::State &state, const Shape &shape)
     for (auto _ : state) {
         Directory directory(Place::memory);
         MappedFile file(directory.path("map"), window_bytes());
-        MappedFile spare(directory.path("spare"),
-                         window_bytes()); /* a log prepares another segment before it appends */
+        /* A log prepares another segment before it appends. */
+        MappedFile spare(directory.path("spare"), window_bytes());
         double seconds = timed(shape.threads, [&](unsigned thread) {
             char *to = file.data() + thread * each * bytes;
             for (size_t i = 0; i < each; i++, to += bytes)
@@ -118,7 +116,7 @@ void run_memcpy(benchmark::State &state, const Shape &shape)
 void run_rolling(benchmark::State &state, const Shape &shape)
 {
     const Payloads payloads(shape.size);
-    const size_t records = shape.per_thread() * 4;
+    const size_t records = shape.per_thread() * 2;
     for (auto _ : state) {
         Directory directory(Place::memory);
         LogShape log_shape;

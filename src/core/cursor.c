@@ -71,9 +71,9 @@ static stele_lsn record_at_or_before(struct stele_cursor *cursor, stele_lsn lsn)
     return at;
 }
 
-/* A writer has opened the log since: what this cursor saw as published may have been cut, and other records
- * put there. The live page says where the last opening cut; of openings before that, only the records
- * themselves can tell. */
+/* Has a writer opened the log since? Then what this cursor saw as published may have been cut, and other records put
+ * there. The live page says where the last opening cut; of openings before that, only the records themselves can
+ * tell. 0: no; 1: yes, and the cursor stands right; STELE_EREWOUND: yes, and it stepped back. */
 static int look_for_rewind(struct stele_cursor *cursor)
 {
     struct stele *log = cursor->log;
@@ -88,7 +88,7 @@ static int look_for_rewind(struct stele_cursor *cursor)
     cursor->opens = opens;
     cursor->lsn = now;
     if (now == was)
-        return 0;
+        return 1;
     return stele__fail(
         STELE_EREWOUND,
         "%s: records up to lsn %llu, read as published, did not survive a crash; reading goes on at lsn %llu",
@@ -118,7 +118,7 @@ int stele__cursor_find(struct stele_cursor *cursor, struct stele__record *record
     struct stele *log = cursor->log;
     if (log->read_only) {
         int rc = look_for_rewind(cursor);
-        if (rc != 0)
+        if (rc < 0)
             return rc;
     }
     for (;;) {
@@ -137,6 +137,13 @@ int stele__cursor_find(struct stele_cursor *cursor, struct stele__record *record
         enum stele__check check = stele__record_check(&cursor->area, cursor->lsn, record);
         if (check != STELE__RECORD_OK)
             return cursor->lsn < durable ? fail_damaged(cursor, check) : 0;
+        /* A writer counts its opening before it publishes: who sees its record sees the count. Not looked at again here,
+         * the record could be one put where this cursor's were cut. */
+        rc = log->read_only ? look_for_rewind(cursor) : 0;
+        if (rc < 0)
+            return rc;
+        if (rc == 1)
+            continue;
         if (stele__wire_is_data(record->wire))
             return 1;
         cursor->lsn += record->bytes;

@@ -284,9 +284,23 @@ static int seek(struct stele_cursor *cursor, enum stele_from from, uint64_t valu
 
 int stele__cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64_t value)
 {
-    /* What the position is taken from below is at least as new as this opening. */
-    cursor->opens = atomic_load_explicit(&cursor->log->live_page->opens, memory_order_acquire);
-    int rc = seek(cursor, from, value);
+    enum {
+        TRIES_MAX = 16
+    }; /* a log that is opened more often than this while we look is opened all the time */
+    const uint64_t was = cursor->opens;
+    const _Atomic uint64_t *opens = &cursor->log->live_page->opens;
+    int rc = 0;
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
+        /* The position is found by walking over records, so it holds for one opening of a writer. */
+        cursor->opens = atomic_load_explicit(opens, memory_order_acquire);
+        rc = seek(cursor, from, value);
+        if (cursor->opens == atomic_load_explicit(opens, memory_order_acquire))
+            break;
+    }
     /* Where it will read, even when there is nothing yet: a trim must not overtake a cursor that waits. */
-    return rc == 0 ? stele__pin_move(&cursor->pin, stele__sequence_of(cursor->log, cursor->lsn)) : rc;
+    if (rc == 0)
+        rc = stele__pin_move(&cursor->pin, stele__sequence_of(cursor->log, cursor->lsn));
+    if (rc != 0)
+        cursor->opens = was;
+    return rc;
 }

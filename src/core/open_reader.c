@@ -5,6 +5,7 @@
 #include "core/examine.h"
 #include "core/open.h"
 #include "core/owner.h"
+#include "os/clock.h"
 #include "os/file.h"
 
 #include <errno.h>
@@ -39,26 +40,24 @@ static int examine(struct stele *log, struct stele__scan *scan)
     log->end = facts.end;
     atomic_store(&log->durable, facts.vouched);
     log->damaged = facts.verdict == STELE_CORRUPT;
-    if (log->damaged) {
+    if (log->damaged)
         snprintf(log->failure, sizeof log->failure, "%s", facts.worst[0] != '\0' ? facts.worst : log->path);
-        stele__log(&log->logger, STELE_LOG_ERROR, "%s", log->failure);
-    }
     stele__examined_free(&facts);
     return 0;
 }
 
-int stele__open_reader(struct stele *log)
+/* One look at everything. *moving: it may be false, because a writer came in the middle of it: it recovered, or
+ * even trimmed. */
+static int look(struct stele *log, bool *moving)
 {
-    int rc = map_control(log);
-    if (rc != 0)
-        return rc;
     log->seen_opens = atomic_load(&log->live_page->opens);
+    log->damaged = false;
     int alive = stele__owner_holds(log->dirfd, STELE__LOCK_LIVE);
     if (alive < 0)
         return stele__fail_errno(-alive, "%s/" STELE__LOCK_NAME ": cannot look at it", log->path);
     log->live = alive == 1;
     struct stele__scan scan;
-    rc = stele__scan(&scan, log->dirfd, log->path);
+    int rc = stele__scan(&scan, log->dirfd, log->path);
     if (rc == 0 && scan.data_log2 == 0)
         rc = stele__fail(STELE_ECORRUPT, "%s: neither the control file nor any segment header can be read",
                          log->path);
@@ -67,6 +66,25 @@ int stele__open_reader(struct stele *log)
         rc = log->live ? 0 : examine(log, &scan);
     }
     stele__scan_free(&scan);
+    bool opened = atomic_load(&log->live_page->opens) != log->seen_opens;
+    bool wrong = rc != 0 || log->damaged;
+    *moving = !log->live && (opened || (wrong && stele__owner_holds(log->dirfd, STELE__LOCK_WRITER) == 1));
+    return rc;
+}
+
+int stele__open_reader(struct stele *log)
+{
+    enum { TRIES_MAX = 16 }; /* as core/look.c */
+    const uint64_t nap_ns = 1000 * 1000;
+    int rc = map_control(log);
+    bool moving = rc == 0;
+    for (int tries = 0; moving && tries < TRIES_MAX; tries++) {
+        if (tries > 0)
+            stele__clock_sleep_ns(nap_ns);
+        rc = look(log, &moving);
+    }
+    if (rc == 0 && log->damaged)
+        stele__log(&log->logger, STELE_LOG_ERROR, "%s", log->failure);
     if (rc == 0)
         (void)stele__media_choose(log->dirfd, 0, false, &log->media);
     return rc;
