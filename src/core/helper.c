@@ -40,7 +40,8 @@ static bool prepare(struct stele *log, bool woken)
         int rc = stele__prepare_next(log);
         if (rc != 0) {
             stele__space_refuse(log, rc);
-            stele__log(&log->logger, STELE_LOG_WARN, "%s", stele_last_error());
+            if (!failed(log)) /* a failure of the log has been said */
+                stele__log(&log->logger, STELE_LOG_WARN, "%s", stele_last_error());
             return did;
         }
         stele__space_open(log);

@@ -53,8 +53,10 @@ static int append_one(struct append *append, const unsigned char *record, size_t
     stele_lsn lsn = 0;
     int code = append->type == 0 ? stele_append(append->log, record, len, &lsn)
                                  : stele_appendv(append->log, append->type, &piece, 1, &lsn);
-    if (code != 0)
+    if (code != 0) {
+        append->refused |= code == STELE_EFAILED; /* the log has latched: sync and close would say it again */
         return tool_fail(append->self, code);
+    }
     if (append->records++ == 0)
         append->first = lsn;
     append->last = lsn;
