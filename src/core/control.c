@@ -76,7 +76,10 @@ int stele__control_open(struct stele *log)
     if (rc != 0)
         return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot map it", log->path);
     map_words(log);
-    return lock_control(log);
+    rc = lock_control(log);
+    if (rc == 0) /* before anything changes: who examines the log meanwhile sees this, and looks again */
+        atomic_fetch_add(&log->live_page->recoveries, 1);
+    return rc;
 }
 
 int stele__control_advance(struct stele *log)

@@ -18,10 +18,20 @@
 #define RETRY_NS (UINT64_C(1) * 1000 * 1000)
 #define RETRY_STEPS 10
 
+bool stele__look_again(int tries)
+{
+    if (tries >= TRIES_MAX)
+        return false;
+    stele__clock_sleep_ns(RETRY_NS * (uint64_t)(tries < RETRY_STEPS ? tries : RETRY_STEPS));
+    return true;
+}
+
 /* What other processes say at one moment. */
 struct words {
     bool alive;
+    bool opening; /* the writer lock is held, but not yet alive: recovery or repair are at work */
     uint64_t opens;
+    uint64_t recoveries;
     stele_lsn durable;
 };
 
@@ -36,27 +46,39 @@ static int open_lock(struct stele__look *look)
     return 0;
 }
 
+static int probe(const struct stele__look *look, uint64_t byte, bool *held)
+{
+    if (look->lockfd < 0 || look->exclusive)
+        return 0;
+    int rc = stele__lock_probe(look->lockfd, byte, 1, NULL, NULL);
+    if (rc < 0)
+        return stele__fail_errno(-rc, "%s/" STELE__LOCK_NAME ": cannot look for a writer", look->path);
+    *held = rc == 1;
+    return 0;
+}
+
+/* Counters before the locks: a writer that opens in between is seen by its count when they are read again. The
+ * durable point behind the locks: it is the word of whoever was found alive. */
 static int read_words(struct stele__look *look, struct words *out)
 {
+    static const struct stele__live nobody = {0};
     *out = (struct words){0};
-    int err = open_lock(look);
-    if (err != 0)
-        return err;
-    if (look->lockfd >= 0 && !look->exclusive) {
-        int held = stele__lock_probe(look->lockfd, STELE__LOCK_LIVE, 1, NULL, NULL);
-        if (held < 0)
-            return stele__fail_errno(-held, "%s/" STELE__LOCK_NAME ": cannot look for a writer", look->path);
-        out->alive = held == 1;
-    }
-    struct stele__view view;
-    int rc = stele__view_open(look->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, false, &view);
-    if (rc != 0) /* missing or cut short is a finding, not a failure: the scan reports what this could mean */
-        return 0;
-    const struct stele__live *live = (const void *)(view.base + STELE__CONTROL_LIVE);
+    struct stele__view view = {0};
+    /* Missing or cut short is a finding, not a failure: the scan reports what this could mean. */
+    int missing = stele__view_open(look->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, false, &view);
+    const struct stele__live *live =
+        missing != 0 ? &nobody : (const void *)(view.base + STELE__CONTROL_LIVE);
     out->opens = atomic_load(&live->opens);
+    out->recoveries = atomic_load(&live->recoveries);
+    int rc = open_lock(look);
+    if (rc == 0)
+        rc = probe(look, STELE__LOCK_LIVE, &out->alive);
+    if (rc == 0 && !out->alive)
+        rc = probe(look, STELE__LOCK_WRITER, &out->opening);
     out->durable = atomic_load(&live->durable);
-    stele__view_close(&view);
-    return 0;
+    if (missing == 0)
+        stele__view_close(&view);
+    return rc;
 }
 
 static uint64_t first_sequence(const struct stele__look *look)
@@ -141,19 +163,23 @@ static int look_once(struct stele__look *look, const struct words *words, bool f
 /* Can what was found be believed? Nothing found is nothing misunderstood. */
 static bool settled(const struct stele__look *look, const struct words *before, const struct words *after)
 {
-    if (before->opens == after->opens && (before->alive || !after->alive))
+    if (before->opens == after->opens && before->recoveries == after->recoveries && !before->opening &&
+        (before->alive || !after->alive))
         return true;
     return look->done && look->examined.verdict == STELE_CLEAN && look->problems.count == 0;
 }
 
 int stele__look_run(struct stele__look *look, bool full, uint32_t jobs)
 {
-    for (int tries = 1;; tries++) {
+    int rc;
+    bool steady;
+    int tries = 0;
+    do {
         struct words before, after;
-        bool last = tries == TRIES_MAX;
-        int rc = 0;
+        bool last = ++tries == TRIES_MAX;
+        rc = 0;
         drop(look);
-        bool steady = pin_front(look);
+        steady = pin_front(look);
         if (steady || last) {
             /* The durable point before the listing: everything below it is in files that can be listed
              * now. */
@@ -164,10 +190,8 @@ int stele__look_run(struct stele__look *look, bool full, uint32_t jobs)
             steady = rc == 0 && settled(look, &before, &after);
             rc = rc != 0 ? rc : found;
         }
-        if (steady || last)
-            return rc;
-        stele__clock_sleep_ns(RETRY_NS * (uint64_t)(tries < RETRY_STEPS ? tries : RETRY_STEPS));
-    }
+    } while (!steady && stele__look_again(tries));
+    return rc;
 }
 
 int stele__look_open(struct stele__look *look, const char *path)

@@ -21,6 +21,10 @@ struct stele__look {
     struct stele__problems problems;
 };
 
+/* Before try number `tries` (from 1) of a look that a writer's opening disturbed: sleep a little. False, and no
+ * sleep: it was tried so often that what is found is no accident of timing. */
+bool stele__look_again(int tries);
+
 /* Open the directory. 0; STELE_EINVAL, STELE_ENOENT, STELE_ENOTLOG, STELE_EACCES, ... On failure nothing is
  * left open. */
 int stele__look_open(struct stele__look *look, const char *path);

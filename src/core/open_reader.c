@@ -3,9 +3,9 @@
  * believes the writer's words; without one it examines the log itself, and opens damaged ones too: cursors
  * stop at the damage. */
 #include "core/examine.h"
+#include "core/look.h"
 #include "core/open.h"
 #include "core/owner.h"
-#include "os/clock.h"
 #include "os/file.h"
 
 #include <errno.h>
@@ -51,11 +51,13 @@ static int examine(struct stele *log, struct stele__scan *scan)
 static int look(struct stele *log, bool *moving)
 {
     log->seen_opens = atomic_load(&log->live_page->opens);
+    const uint64_t recoveries = atomic_load(&log->live_page->recoveries);
     log->damaged = false;
     int alive = stele__owner_holds(log->dirfd, STELE__LOCK_LIVE);
     if (alive < 0)
         return stele__fail_errno(-alive, "%s/" STELE__LOCK_NAME ": cannot look at it", log->path);
     log->live = alive == 1;
+    bool opening = !log->live && stele__owner_holds(log->dirfd, STELE__LOCK_WRITER) == 1;
     struct stele__scan scan;
     int rc = stele__scan(&scan, log->dirfd, log->path);
     if (rc == 0 && scan.data_log2 == 0)
@@ -67,22 +69,19 @@ static int look(struct stele *log, bool *moving)
     }
     stele__scan_free(&scan);
     bool opened = atomic_load(&log->live_page->opens) != log->seen_opens;
+    opening |= atomic_load(&log->live_page->recoveries) != recoveries;
     bool wrong = rc != 0 || log->damaged;
-    *moving = !log->live && (opened || (wrong && stele__owner_holds(log->dirfd, STELE__LOCK_WRITER) == 1));
+    *moving = !log->live && (opened || (wrong && opening));
     return rc;
 }
 
 int stele__open_reader(struct stele *log)
 {
-    enum { TRIES_MAX = 16 }; /* as core/look.c */
-    const uint64_t nap_ns = 1000 * 1000;
+    int tries = 0;
     int rc = map_control(log);
     bool moving = rc == 0;
-    for (int tries = 0; moving && tries < TRIES_MAX; tries++) {
-        if (tries > 0)
-            stele__clock_sleep_ns(nap_ns);
+    while (moving && (tries++ == 0 || stele__look_again(tries - 1)))
         rc = look(log, &moving);
-    }
     if (rc == 0 && log->damaged)
         stele__log(&log->logger, STELE_LOG_ERROR, "%s", log->failure);
     if (rc == 0)

@@ -222,6 +222,8 @@ static int apply(struct stele *log, struct stele__scan *scan, struct stele__exam
     int rc = stele__control_open(log);
     if (rc == 0)
         rc = stele__adopt_directory(log);
+    if (rc == 0) /* a writer killed in mid-trim did not come to say it, and now the files go */
+        atomic_store(&log->live_page->first, stele__base_of(log, facts->first_sequence));
     if (rc == 0 && log->control.incarnation < facts->max_incarnation) {
         log->control.incarnation = facts->max_incarnation; /* before a file that says so is removed */
         rc = stele__control_write(log);

@@ -27,7 +27,7 @@ enum {
     BLOCK_BYTES = 128
 };
 _Static_assert(AT_UUID + 16 == AT_GENERATION && AT_CRC + 4 == BLOCK_BYTES, "docs/format.md: control block");
-_Static_assert(sizeof(struct stele__live) == 40 && offsetof(struct stele__live, commits) == 32,
+_Static_assert(sizeof(struct stele__live) == 48 && offsetof(struct stele__live, commits) == 32,
                "docs/format.md: live page");
 
 void stele__control_encode(uint8_t out[STELE__CONTROL_PAGE], const struct stele__control *control)

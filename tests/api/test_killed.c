@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/control.h"
+
 struct plan {
     char path[300];
     uint64_t before;    /* published, then synced */
@@ -189,6 +191,69 @@ static void a_writer_killed_again_and_again_loses_nothing_acknowledged(void **st
     shared_free(campaign, sizeof *campaign);
 }
 
+/* ---- idle */
+
+struct idler {
+    char path[300];
+    stele_lsn last;
+    uint32_t flags;
+    struct gate idle;
+};
+
+static stele_lsn durable_by_control(const char *path)
+{
+    char name[340];
+    uint8_t blocks[2 * STELE__CONTROL_PAGE];
+    struct stele__control control;
+    uint32_t copies;
+    (void)snprintf(name, sizeof name, "%s/control", path);
+    file_read(name, 0, blocks, sizeof blocks);
+    must(stele__control_decode(blocks, &control, &copies) == STELE__DECODE_OK);
+    return control.durable;
+}
+
+static void append_and_idle(void *ctx)
+{
+    struct idler *idler = ctx;
+    struct stele_options options = log_options(STELE_CREATE | idler->flags);
+    options.idle_mark_ns = 1000 * 1000;
+    struct stele *log = log_open_with(idler->path, &options);
+    append_range(log, 0, 10);
+    idler->last = append_numbered(log, 10);
+    stele_lsn tail = stele_tail(log);
+    succeeds(stele_sync(log, STELE_LSN_ALL));
+    while (durable_by_control(idler->path) <= idler->last)
+        (void)usleep(200);
+    must(idler->flags != 0 || stele_tail(log) > tail); /* a mark; a single appender's tail is its own */
+    gate_open(&idler->idle);
+    for (;;)
+        (void)pause();
+}
+
+/* Nothing appended behind it testifies to the last record, and yet damage to it is not taken for a torn write. */
+static void an_idle_log_vouches_for_its_last_record(void **state)
+{
+    struct dir *dir = *state;
+    static const uint32_t flags[] = {0, STELE_SINGLE_APPENDER};
+    for (int i = 0; i < 2; i++) {
+        struct idler *idler = shared_alloc(sizeof *idler);
+        (void)snprintf(idler->path, sizeof idler->path, "%s", dir->log);
+        idler->flags = flags[i];
+        gate_init(&idler->idle);
+        pid_t child = child_start(append_and_idle, idler);
+        gate_pass(&idler->idle);
+        child_kill(child);
+        file_flip(segment_file(dir, 0, SEGMENT_SMALL), STELE__HEADER_BYTES + idler->last + 17, 3);
+        struct stele *log;
+        returns(STELE_ECORRUPT, stele_open(dir->log, NULL, &log));
+        error_says("had been durable");
+        file_flip(segment_file(dir, 0, SEGMENT_SMALL), STELE__HEADER_BYTES + idler->last + 17, 3);
+        expect_log(dir->log, 0, 11);
+        dir_empty(dir->log);
+        shared_free(idler, sizeof *idler);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +261,7 @@ int main(void)
         LAW(published_records_survive_the_process),
         LAW(an_open_slot_and_what_follows_it_is_cut),
         LAW(an_open_slot_with_records_in_later_segments_behind_it_is_cut),
+        LAW(an_idle_log_vouches_for_its_last_record),
         LAW(a_writer_killed_again_and_again_loses_nothing_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,32 @@ static void every_slot_given_up_is_covered_when_its_segment_comes(void **state)
             run(*state, sizes[s], strides[t]);
 }
 
+/* Between slots given up lie slots whose owners still wait: those are not touched. */
+static void a_slot_that_is_waited_for_is_left_to_its_owner(void **state)
+{
+    struct dir *dir = *state;
+    struct wrap wrap;
+    wrap_init(&wrap);
+    struct stele_options options = log_options(STELE_CREATE);
+    options.mark_bytes = options.idle_mark_ns = UINT64_MAX;
+    struct stele *log = wrap_open(&wrap, dir->log, &options, false);
+    stele_lsn lsns[SLOTS];
+    for (unsigned i = 0; i < SLOTS; i++) /* eight fill a segment, so that none crosses */
+        lsns[i] = stele__tail_take(log, SEGMENT_SMALL / 8);
+    for (unsigned i = SLOTS; i > 0; i -= 2)
+        stele__space_abandon(log, lsns[i - 1], SEGMENT_SMALL / 8);
+    for (unsigned i = 0; i < SLOTS; i += 2) {
+        succeeds(stele__space_claim(log, lsns[i], SEGMENT_SMALL / 8));
+        must(stele__tail_peek(log, lsns[i]) == 0);
+        must(lsns[i + 1] >= atomic_load(&log->ready) || stele__tail_peek(log, lsns[i + 1]) != 0);
+        stele__tail_pad(log, lsns[i], lsns[i] + SEGMENT_SMALL / 8);
+        must(i % 4 != 0 || stele_sync(log, lsns[i]) == 0);
+    }
+    succeeds(stele_sync(log, STELE_LSN_ALL));
+    must(stele_durable(log) == SLOTS * SEGMENT_SMALL / 8);
+    succeeds(stele_close(log));
+}
+
 /* The log is closed while they are still owed: what was published before them is safe. */
 static void a_log_closed_over_slots_without_space_keeps_what_precedes_them(void **state)
 {
@@ -74,6 +100,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define LAW(name) cmocka_unit_test_setup_teardown(name, dir_setup_memory, dir_teardown)
         LAW(every_slot_given_up_is_covered_when_its_segment_comes),
+        LAW(a_slot_that_is_waited_for_is_left_to_its_owner),
         LAW(a_log_closed_over_slots_without_space_keeps_what_precedes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

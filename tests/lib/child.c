@@ -63,6 +63,14 @@ void child_join_killed(pid_t pid, int signal)
     must(WIFSIGNALED(status) && WTERMSIG(status) == signal);
 }
 
+void child_alive(pid_t pid)
+{
+    siginfo_t info = {0};
+    must(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+    if (info.si_pid != 0)
+        child_join(pid);
+}
+
 void child_kill(pid_t pid)
 {
     must(kill(pid, SIGKILL) == 0);

@@ -16,6 +16,8 @@
 pid_t child_start(void (*fn)(void *ctx), void *ctx);
 /* Wait for its end: it must have ended with status 0. */
 void child_join(pid_t pid);
+/* It must not have failed so far; one that has ended well is waited for. */
+void child_alive(pid_t pid);
 /* Wait for its end: it must have been ended by this signal. */
 void child_join_killed(pid_t pid, int signal);
 void child_kill(pid_t pid);

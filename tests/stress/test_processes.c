@@ -14,6 +14,7 @@
 
 struct stage {
     char path[300];
+    struct gate following; /* the follower stands at the first record */
     _Atomic bool over;
     _Atomic uint64_t next;         /* what the next writer begins with */
     _Atomic uint64_t acknowledged; /* numbers below it were synced */
@@ -60,6 +61,7 @@ static void follow_all(void *ctx)
     struct stele *log = log_open(stage->path, STELE_READ_ONLY);
     struct stele_cursor *cursor;
     succeeds(stele_cursor_open(log, 0, STELE_FROM_BEGIN, 0, &cursor));
+    gate_open(&stage->following);
     for (uint64_t number = 0; !atomic_load(&stage->over) || number < atomic_load(&stage->acknowledged);) {
         int rc = stele_cursor_wait(cursor, 20 * 1000 * 1000);
         must(rc >= 0);
@@ -70,6 +72,25 @@ static void follow_all(void *ctx)
     }
     stele_cursor_close(cursor);
     succeeds(stele_close(log));
+}
+
+static void note_problem(void *ctx, const struct stele_problem *problem)
+{
+    if (!problem->harmless)
+        (void)snprintf(ctx, 600, "%s: offset %llu: %s: %s", problem->segment, (unsigned long long)problem->offset,
+                       problem->kind, problem->detail);
+}
+
+static void verify(const char *path)
+{
+    char text[600] = "";
+    const struct stele_verify_options options = {.size = sizeof options, .problem = note_problem, .ctx = text};
+    struct stele_verify_result result = {.size = sizeof result};
+    succeeds(stele_verify(path, &options, &result));
+    if (result.verdict == STELE_CORRUPT)
+        fprintf(stderr, "live %u, durable %llu, end %llu: %s\n", result.live, (unsigned long long)result.durable_lsn,
+                (unsigned long long)result.end_lsn, text);
+    must(result.verdict != STELE_CORRUPT);
 }
 
 /* Anywhere, again and again: what stands there is a run of numbered records. */
@@ -98,11 +119,17 @@ static void jump_about(void *ctx)
             stele_cursor_close(cursor);
         }
         succeeds(stele_close(log));
-        struct stele_verify_result result = {.size = sizeof result};
-        succeeds(stele_verify(stage->path, NULL, &result));
-        must(result.verdict != STELE_CORRUPT);
+        verify(stage->path);
         atomic_fetch_add(&stage->looked, 1);
     }
+}
+
+/* One that failed would never be waited out. */
+static void nap_beside(const pid_t readers[2])
+{
+    child_alive(readers[0]);
+    child_alive(readers[1]);
+    (void)usleep(200);
 }
 
 static void writers_die_and_readers_see_only_the_truth(void **state)
@@ -111,16 +138,23 @@ static void writers_die_and_readers_see_only_the_truth(void **state)
     struct stage *stage = shared_alloc(sizeof *stage);
     (void)snprintf(stage->path, sizeof stage->path, "%s", dir->log);
     succeeds(stele_close(log_open(dir->log, STELE_CREATE)));
+    gate_init(&stage->following);
     pid_t readers[] = {child_start(follow_all, stage), child_start(jump_about, stage)};
+    gate_pass(&stage->following);
     for (uint64_t life = 0; life < scaled(40); life++) {
         uint64_t enough = atomic_load(&stage->acknowledged) + 50 + life * 131 % 1200;
+        for (unsigned early = 0; early < life % 4; early++) { /* killed in its recovery */
+            pid_t writer = child_start(write_until_killed, stage);
+            (void)usleep((unsigned)(life * 97 % 700) + 150 * early);
+            child_kill(writer);
+        }
         pid_t writer = child_start(write_until_killed, stage);
         while (atomic_load(&stage->acknowledged) < enough)
-            (void)usleep(200);
+            nap_beside(readers);
         child_kill(writer);
     }
     while (atomic_load(&stage->looked) < 10)
-        (void)usleep(200);
+        nap_beside(readers);
     atomic_store(&stage->over, true);
     child_join(readers[0]);
     child_join(readers[1]);

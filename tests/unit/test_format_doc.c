@@ -492,10 +492,12 @@ static void the_tables_of_mark_index_and_live_words_hold(void **state)
     atomic_init(&live.tail_at_open, 0x4142434445464748);
     atomic_init(&live.commits, 0x51525354);
     atomic_init(&live.media_class, 0x61626364);
+    atomic_init(&live.recoveries, 0x7172737475767778);
     const struct field live_fields[] = {
         {"opens", &live.opens},     {"durable", &live.durable},
         {"first", &live.first},     {"tail_at_open", &live.tail_at_open},
         {"commits", &live.commits}, {"media_class", &live.media_class},
+        {"recoveries", &live.recoveries},
     };
     compare_table("### 7.2 Live words", (const uint8_t *)&live, sizeof live, live_fields,
                   STELE__ARRAY_LEN(live_fields));
