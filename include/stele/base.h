@@ -75,6 +75,13 @@ STELE_API const char *stele_last_error(void);
 /* "0.1.0": the library in use, which may differ from the header. */
 STELE_API const char *stele_version(void);
 
+/* Leave SIGBUS alone. Otherwise the first open of the process installs a handler for it (SA_ONSTACK): a mapped file
+ * that somebody cuts short, or whose medium fails, is then an error of the cursor or the log that uses it, instead of
+ * the death of the process. Every other SIGBUS goes on to the handler that was there before, or to the default action.
+ * Any thread, before the first stele_open(): what is open already stays guarded. A program that installs a handler of
+ * its own afterwards should hand on to the one it replaces what is not its own. Cannot fail. */
+STELE_API void stele_leave_sigbus(void);
+
 /* Severities a log callback sees. */
 enum stele_log_level { STELE_LOG_ERROR = 1, STELE_LOG_WARN = 2, STELE_LOG_INFO = 3, STELE_LOG_DEBUG = 4 };
 

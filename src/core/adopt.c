@@ -16,7 +16,7 @@ static int persist_again(struct stele *log, const struct stele__map *map, uint64
         volatile uint8_t *byte = map->base + stele__max_u64(at, from);
         *byte = *byte;
     }
-    return from < to ? log->media.ops->persist(&log->media, map, from, to - from) : 0;
+    return from < to ? stele__persist(log, map, from, to - from) : 0;
 }
 
 int stele__adopt_directory(struct stele *log)
@@ -111,7 +111,7 @@ static int clear_footer(struct stele *log, const struct stele__seg *seg)
 {
     uint64_t offset = stele__index_offset(log->data_bytes);
     memset(seg->map.base + offset, 0, seg->map.bytes - offset);
-    return log->media.ops->persist(&log->media, &seg->map, offset, seg->map.bytes - offset);
+    return stele__persist(log, &seg->map, offset, seg->map.bytes - offset);
 }
 
 /* Map the segment T lies in, persist again what stays, zero what was torn. On success the caller owns *seg.
@@ -128,8 +128,7 @@ static int cut(struct stele *log, const struct stele__found *found, const struct
     rc = persist_again(log, &seg->map, STELE__HEADER_BYTES + from, STELE__HEADER_BYTES + end);
     if (rc == 0 && facts->residue_here) {
         memset(seg->data + end, 0, facts->residue_end - end);
-        rc = log->media.ops->persist(&log->media, &seg->map, STELE__HEADER_BYTES + end,
-                                     facts->residue_end - end);
+        rc = stele__persist(log, &seg->map, STELE__HEADER_BYTES + end, facts->residue_end - end);
     }
     if (rc == 0 && found->footer_trace)
         rc = clear_footer(log, seg);
@@ -164,7 +163,7 @@ int stele__adopt_before_gap(struct stele *log, const struct stele__found *found,
     stele__store64(seg.data + end, stele__record_pad(seg.data + end, rest, epoch,
                                                      stele__record_seed(seg.salt, facts->end), 0));
     seg.chain_end = stele__chain_fold(seg.chain_end, seg.data + end, rest == 8);
-    rc = log->media.ops->persist(&log->media, &seg.map, STELE__HEADER_BYTES + end, STELE__RECORD_HEADER);
+    rc = stele__persist(log, &seg.map, STELE__HEADER_BYTES + end, STELE__RECORD_HEADER);
     rc = rc == 0 ? stele__seal(log, &seg) : fail_persist(log, &seg, rc);
     drop(log, &seg);
     return rc;

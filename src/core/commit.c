@@ -132,6 +132,20 @@ static int fold(struct stele *log, stele_lsn limit)
     return 0;
 }
 
+static int fail_persist(struct stele *log, const struct stele__seg *seg, int error, stele_lsn from,
+                        stele_lsn end)
+{
+    char name[STELE__NAME_MAX];
+    stele__name_segment(name, seg->sequence, stele__base_of(log, seg->sequence));
+    if (stele__guard_lost(seg->map.guard))
+        return stele__latch(log, stele__fail_lost(log, name, seg->map.guard));
+    uint64_t offset = STELE__HEADER_BYTES + (from & (log->data_bytes - 1));
+    return stele__latch(
+        log, stele__fail_errno(error, "%s/%s: offset %llu (lsn %llu): %s of %llu bytes failed", log->path,
+                               name, (unsigned long long)offset, (unsigned long long)from,
+                               log->media.ops->name, (unsigned long long)(end - from)));
+}
+
 /* Persist [from, to), segment by segment. */
 static int persist(struct stele *log, stele_lsn from, stele_lsn to)
 {
@@ -139,16 +153,9 @@ static int persist(struct stele *log, stele_lsn from, stele_lsn to)
         stele_lsn end = stele__min_u64(to, stele__align_down(from, log->data_bytes) + log->data_bytes);
         struct stele__seg *seg = stele__segtab_at(log, from);
         uint64_t offset = STELE__HEADER_BYTES + (from & (log->data_bytes - 1));
-        int rc = log->media.ops->persist(&log->media, &seg->map, offset, end - from);
-        if (rc != 0) {
-            char name[STELE__NAME_MAX];
-            stele__name_segment(name, seg->sequence, stele__base_of(log, seg->sequence));
-            int code =
-                stele__fail_errno(-rc, "%s/%s: offset %llu (lsn %llu): %s of %llu bytes failed", log->path,
-                                  name, (unsigned long long)offset, (unsigned long long)from,
-                                  log->media.ops->name, (unsigned long long)(end - from));
-            return stele__latch(log, code);
-        }
+        int rc = stele__persist(log, &seg->map, offset, end - from);
+        if (rc != 0)
+            return fail_persist(log, seg, -rc, from, end);
         from = end;
     }
     return 0;

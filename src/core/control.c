@@ -24,7 +24,7 @@ static int write_block(struct stele *log)
     log->control.block ^= 1; /* never over the newest valid one */
     uint64_t offset = log->control.block == 0 ? 0 : STELE__CONTROL_PAGE;
     stele__control_encode(log->control_map.base + offset, &log->control);
-    return log->media.ops->persist(&log->media, &log->control_map, offset, STELE__CONTROL_PAGE);
+    return stele__persist(log, &log->control_map, offset, STELE__CONTROL_PAGE);
 }
 
 int stele__control_write(struct stele *log)

@@ -42,6 +42,13 @@ stele_lsn stele_cursor_lsn(const struct stele_cursor *cursor)
     return cursor->lsn;
 }
 
+static int fail_lost(const struct stele_cursor *cursor)
+{
+    char name[STELE__NAME_MAX];
+    stele__name_segment(name, cursor->sequence, cursor->area.base);
+    return stele__fail_lost(cursor->log, name, cursor->view.guard);
+}
+
 static int fail_damaged(const struct stele_cursor *cursor, enum stele__check check)
 {
     const struct stele *log = cursor->log;
@@ -78,6 +85,8 @@ static int look_for_rewind(struct stele_cursor *cursor)
 {
     struct stele *log = cursor->log;
     uint64_t opens = atomic_load_explicit(&log->live_page->opens, memory_order_acquire);
+    if (STELE__UNLIKELY(stele__guard_lost(log->control_view.guard)))
+        return stele__fail_lost(log, STELE__CONTROL_NAME, log->control_view.guard);
     if (STELE__LIKELY(opens == cursor->opens) || cursor->durable_only)
         return 0;
     stele_lsn tail = stele__reader_lsn(&log->live_page->tail_at_open);
@@ -135,6 +144,8 @@ int stele__cursor_find(struct stele_cursor *cursor, struct stele__record *record
         if (rc != 1)
             return rc;
         enum stele__check check = stele__record_check(&cursor->area, cursor->lsn, record);
+        if (STELE__UNLIKELY(stele__guard_lost(cursor->view.guard)))
+            return fail_lost(cursor);
         if (check != STELE__RECORD_OK)
             return cursor->lsn < durable ? fail_damaged(cursor, check) : 0;
         /* A writer counts its opening before it publishes: who sees its record sees the count. Not looked at again here,

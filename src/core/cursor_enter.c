@@ -66,7 +66,8 @@ int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)
 {
     struct stele *log = cursor->log;
     const struct stele_pin *pin = &cursor->pin; /* it may have moved on to a segment that was not there */
-    if (cursor->view.base != NULL && cursor->sequence == sequence && pin->held && pin->sequence == sequence)
+    if (cursor->view.base != NULL && cursor->sequence == sequence && pin->held && pin->sequence == sequence &&
+        !stele__guard_lost(cursor->view.guard)) /* else it is mapped again, if it is whole again */
         return 1;
     int rc = stele__pin_move(&cursor->pin, sequence);
     if (rc != 0)
@@ -88,5 +89,7 @@ int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)
         return rc;
     }
     adopt(cursor, &view, &header);
+    if (STELE__UNLIKELY(stele__guard_lost(cursor->view.guard)))
+        return stele__fail_lost(log, name, cursor->view.guard);
     return 1;
 }

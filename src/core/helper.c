@@ -126,8 +126,24 @@ static void vouch_when_idle(struct stele *log, stele_lsn *last_tail, uint64_t *s
         (void)stele__control_advance(log);
 }
 
+/* A segment that was cut short under its map: what is appended there is lost, and a word that was stored there may be
+ * waited for in vain. */
+static void look_for_losses(struct stele *log)
+{
+    for (uint64_t s = log->ring_low; s < log->ring_high; s++) {
+        const struct stele__seg *seg = &log->ring[s & (STELE__RING - 1)];
+        if (STELE__LIKELY(!stele__guard_lost(seg->map.guard)))
+            continue;
+        char name[STELE__NAME_MAX];
+        stele__name_segment(name, s, stele__base_of(log, s));
+        (void)stele__latch(log, stele__fail_lost(log, name, seg->map.guard));
+        return;
+    }
+}
+
 bool stele__helper_step(struct stele *log, bool woken)
 {
+    look_for_losses(log);
     if (failed(log))
         return false;
     bool did = prepare(log, woken);

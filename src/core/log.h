@@ -22,9 +22,11 @@
 #include "format/name.h"
 #include "format/record.h"
 #include "format/segment.h"
+#include "os/guard.h"
 #include "os/media.h"
 #include "os/view.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stele/stele.h>
 
@@ -182,5 +184,17 @@ static inline stele_lsn stele__base_of(const struct stele *log, uint64_t sequenc
 int stele__latch(struct stele *log, int code);
 /* STELE_EFAILED with the latched message as this thread's last error. */
 int stele__fail_latched(const struct stele *log);
+
+/* STELE_ECORRUPT: the mapped file `name` lost its bytes under the map (os/guard.h). */
+int stele__fail_lost(const struct stele *log, const char *name, const struct stele__guard *guard);
+
+/* The only way from here to the back-end's persist(): bytes of a page that the map has lost are not durable,
+ * whatever it returned. 0 or a negative errno. */
+static inline int stele__persist(struct stele *log, const struct stele__map *map, uint64_t offset,
+                                 uint64_t len)
+{
+    int rc = log->media.ops->persist(&log->media, map, offset, len);
+    return rc == 0 && STELE__UNLIKELY(stele__guard_lost(map->guard)) ? -EIO : rc;
+}
 
 #endif

@@ -66,8 +66,7 @@ static int read_words(struct stele__look *look, struct words *out)
     struct stele__view view = {0};
     /* Missing or cut short is a finding, not a failure: the scan reports what this could mean. */
     int missing = stele__view_open(look->dirfd, STELE__CONTROL_NAME, STELE__CONTROL_BYTES, false, &view);
-    const struct stele__live *live =
-        missing != 0 ? &nobody : (const void *)(view.base + STELE__CONTROL_LIVE);
+    const struct stele__live *live = missing != 0 ? &nobody : (const void *)(view.base + STELE__CONTROL_LIVE);
     out->opens = atomic_load(&live->opens);
     out->recoveries = atomic_load(&live->recoveries);
     int rc = open_lock(look);

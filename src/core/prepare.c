@@ -54,7 +54,7 @@ static int map_recycled(struct stele *log, const char *name, uint64_t bytes, str
     if (rc != 0)
         return rc;
     memset(map->base, 0, bytes);
-    rc = log->media.ops->persist(&log->media, map, 0, bytes);
+    rc = stele__persist(log, map, 0, bytes);
     if (rc != 0)
         log->media.ops->close(&log->media, map);
     return rc;
@@ -100,7 +100,7 @@ static void encode_header(struct stele *log, struct stele__map *map, uint64_t se
 static int name_segment(struct stele *log, const char *temp, const char *name, struct stele__map *map)
 {
     const struct stele__media_ops *ops = log->media.ops;
-    int rc = ops->persist(&log->media, map, 0, STELE__HEADER_BYTES);
+    int rc = stele__persist(log, map, 0, STELE__HEADER_BYTES);
     if (rc == 0)
         rc = ops->rename(&log->media, log->dirfd, temp, name);
     if (rc == 0) {

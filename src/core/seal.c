@@ -6,7 +6,7 @@
 static int persist(struct stele *log, const struct stele__seg *seg, uint64_t offset, uint64_t len,
                    const char *what)
 {
-    int rc = log->media.ops->persist(&log->media, &seg->map, offset, len);
+    int rc = stele__persist(log, &seg->map, offset, len);
     if (rc == 0)
         return 0;
     char name[STELE__NAME_MAX];

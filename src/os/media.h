@@ -14,12 +14,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct stele__guard;
+
 /* One mapped file. `base` is what appenders fill; offsets into it are file offsets. */
 struct stele__map {
     uint8_t *base;
     uint64_t bytes;
     int fd;     /* stays open as long as the map: fsync errors are reported once per open file */
     void *priv; /* the back-end's */
+    struct stele__guard *guard; /* of os/guard.h; NULL: none */
 };
 
 enum stele__media_class { STELE__MEDIA_PMEM = 1, STELE__MEDIA_MSYNC = 2, STELE__MEDIA_NONE = 3 };

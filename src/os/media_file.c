@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/file.h"
+#include "os/guard.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; libc headers are older */
@@ -65,7 +66,8 @@ int stele__media_file_map(int fd, uint64_t bytes, int flags, struct stele__map *
     void *base = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (base == MAP_FAILED)
         return -errno;
-    *out = (struct stele__map){.base = base, .bytes = bytes, .fd = fd, .priv = NULL};
+    *out = (struct stele__map){
+        .base = base, .bytes = bytes, .fd = fd, .guard = stele__guard_add(base, bytes, true)};
     return 0;
 }
 
@@ -96,11 +98,19 @@ int stele__media_file_open(struct stele__media *media, int dirfd, const char *na
     return err;
 }
 
+void stele__media_file_unmap(struct stele__map *map)
+{
+    stele__guard_remove(map->guard);
+    if (map->base != NULL)
+        (void)munmap(map->base, (size_t)map->bytes);
+    map->guard = NULL;
+    map->base = NULL;
+}
+
 void stele__media_file_close(struct stele__media *media, struct stele__map *map)
 {
     (void)media;
-    if (map->base != NULL)
-        (void)munmap(map->base, (size_t)map->bytes);
+    stele__media_file_unmap(map);
     stele__file_close(map->fd);
     *map = (struct stele__map){.fd = -1};
 }

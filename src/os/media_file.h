@@ -12,5 +12,7 @@ int stele__media_file_take(int dirfd, const char *name, uint64_t bytes);
 /* Map [0, bytes) for writing with these mmap flags and fill *out. The descriptor stays the caller's on
  * failure. */
 int stele__media_file_map(int fd, uint64_t bytes, int flags, struct stele__map *out);
+/* The map alone; the descriptor stays the caller's. */
+void stele__media_file_unmap(struct stele__map *map);
 
 #endif

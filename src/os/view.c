@@ -2,6 +2,7 @@
 #include "os/view.h"
 
 #include "os/file.h"
+#include "os/guard.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -23,12 +24,14 @@ int stele__view_open(int dirfd, const char *name, uint64_t bytes, bool writable,
     }
     stele__file_close(fd);
     if (rc == 0)
-        *out = (struct stele__view){.base = base, .bytes = bytes};
+        *out = (struct stele__view){
+            .base = base, .bytes = bytes, .guard = stele__guard_add(base, bytes, writable)};
     return rc;
 }
 
 void stele__view_close(struct stele__view *view)
 {
+    stele__guard_remove(view->guard);
     if (view->base != NULL)
         (void)munmap(view->base, view->bytes);
     *view = (struct stele__view){0};
