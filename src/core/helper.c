@@ -192,6 +192,7 @@ int stele__helper_start(struct stele *log)
 {
     sigset_t all, old;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* a fault is the thread's own, and blocked it would end the process */
     pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the application's */
     int rc = pthread_create(&log->helper.thread, NULL, run, log);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -189,6 +189,23 @@ LAW_IN_A_CHILD(a_writer_whose_segment_is_cut_short_fails_and_acknowledges_nothin
     }
 }
 
+/* Nobody calls: the helper thread touches it when it vouches for what was written. */
+LAW_IN_A_CHILD(the_helper_of_a_segment_cut_short_fails_the_log_and_not_the_process)
+{
+    struct dir *dir = ctx;
+    struct stele_options options = log_options(STELE_CREATE);
+    options.idle_mark_ns = 200 * 1000 * 1000;
+    struct stele *log = log_open_with(dir->log, &options);
+    append_range(log, 0, 10);
+    succeeds(stele_sync(log, STELE_LSN_ALL));
+    cut(dir, 4096);
+    while (stele_sync(log, STELE_LSN_ALL) == 0)
+        (void)usleep(1000);
+    returns(STELE_EFAILED, stele_sync(log, STELE_LSN_ALL));
+    error_says("cut short");
+    returns(STELE_EFAILED, stele_close(log));
+}
+
 LAW_IN_A_CHILD(a_reader_whose_control_file_is_cut_short_says_so)
 {
     struct dir *dir = ctx;
@@ -297,6 +314,7 @@ int main(void)
         LAW(a_segment_unlinked_or_replaced_under_a_cursor_is_read_whole_or_refused),
         LAW(a_cursor_reads_on_when_the_segment_is_whole_again),
         LAW(a_writer_whose_segment_is_cut_short_fails_and_acknowledges_nothing_more),
+        LAW(the_helper_of_a_segment_cut_short_fails_the_log_and_not_the_process),
         LAW(a_reader_whose_control_file_is_cut_short_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
