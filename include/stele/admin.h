@@ -119,7 +119,7 @@ struct stele_repair_options {
     size_t size;
     uint32_t flags;
     uint32_t reserved;
-    const char *backup;        /* directory for copies of what is removed; NULL = PATH.removed-TIME */
+    const char *backup;        /* for copies of what is removed, outside the log; NULL = PATH.removed-TIME */
     stele_problem_fn *problem; /* what was found, as stele_verify() */
     void *ctx;
 };

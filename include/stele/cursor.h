@@ -28,7 +28,8 @@ enum stele_cursor_flags {
 };
 
 struct stele_record {
-    const void *data; /* payload, borrowed from the map until the next call on the cursor */
+    const void *data; /* payload, borrowed from the map until the next call on the cursor; zeroes if somebody cuts
+                       * the file short meanwhile, which that call then says */
     size_t len;       /* bytes */
     stele_lsn lsn;
     stele_lsn next; /* where the record after this one begins, at the earliest */

@@ -81,9 +81,9 @@ STELE_API int stele_open(const char *path, const struct stele_options *options, 
 /* Close a log. A writer first makes everything published durable, vouches for it with a mark,
  * and seals what is full. Frees `log` whatever it returns, except with STELE_EBUSY.
  *
- * Returns  0; STELE_EBUSY (cursors or pins of this handle are open: close them, call again);
- *          STELE_EFAILED, STELE_EIO (the last appends may not be durable); STELE_EINVAL (a sync was
- *          still running: against the thread rule).
+ * Returns  0; STELE_EBUSY (cursors or pins of this handle are open: close them, call again; or, against
+ *          the thread rule, a thread was seen waiting in an append, a sync or a stele_durable_wait():
+ *          nothing was changed); STELE_EFAILED, STELE_EIO (the last appends may not be durable).
  * Threads  no other call on this log may run or follow. NULL is allowed. */
 STELE_API int stele_close(struct stele *log);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/adopt.h"
 
+#include "core/control.h"
 #include "core/prepare.h"
 #include "core/seal.h"
 #include "format/chain.h"
@@ -91,6 +92,14 @@ static uint64_t unvouched_from(const struct stele *log, const struct stele__seg 
     return stele__min_u64(stele__max_u64(facts->vouched, base) - base, end);
 }
 
+/* Rests of a seal that cannot be read must not stand behind a segment that is written on. */
+static int clear_footer(struct stele *log, const struct stele__seg *seg)
+{
+    uint64_t offset = stele__index_offset(log->data_bytes);
+    memset(seg->map.base + offset, 0, seg->map.bytes - offset);
+    return stele__persist(log, &seg->map, offset, seg->map.bytes - offset);
+}
+
 int stele__adopt_full(struct stele *log, const struct stele__found *found,
                       const struct stele__examined *facts, struct stele__open_segment *open)
 {
@@ -101,17 +110,27 @@ int stele__adopt_full(struct stele *log, const struct stele__found *found,
     take_facts(&seg, open, facts->end_time_ns);
     uint64_t from = unvouched_from(log, &seg, facts, log->data_bytes);
     rc = persist_again(log, &seg.map, STELE__HEADER_BYTES + from, STELE__HEADER_BYTES + log->data_bytes);
-    rc = rc == 0 ? stele__seal(log, &seg) : fail_persist(log, &seg, rc);
+    if (rc == 0 && !open->chain_known && found->footer_trace)
+        rc = clear_footer(log, &seg);
+    if (rc != 0)
+        rc = fail_persist(log, &seg, rc);
+    else if (open->chain_known) /* what is behind may know the chain here, and deny an invented one */
+        rc = stele__seal(log, &seg);
     drop(log, &seg);
     return rc;
 }
 
-/* Rests of a seal that cannot be read must not stand behind a segment that is written on. */
-static int clear_footer(struct stele *log, const struct stele__seg *seg)
+/* Killed with the zeroes in the cache, we would leave a log that looks cut to the next opening, and on the disk the torn
+ * records: one of them could come back behind those it appends. So it is told before, durably, and cuts again. (Class
+ * none promises nothing, and has a note of its own.) 0 or -errno. */
+static int note_cutting(struct stele *log, bool begins)
 {
-    uint64_t offset = stele__index_offset(log->data_bytes);
-    memset(seg->map.base + offset, 0, seg->map.bytes - offset);
-    return stele__persist(log, &seg->map, offset, seg->map.bytes - offset);
+    const uint8_t flags = log->control.flags & (uint8_t)~STELE__CONTROL_CUTTING;
+    const uint8_t wanted = begins ? flags | STELE__CONTROL_CUTTING : flags;
+    if (wanted == log->control.flags || log->media.class_ == STELE__MEDIA_NONE)
+        return 0;
+    log->control.flags = wanted;
+    return stele__control_persist(log);
 }
 
 /* Map the segment T lies in, persist again what stays, zero what was torn. On success the caller owns *seg.
@@ -126,12 +145,19 @@ static int cut(struct stele *log, const struct stele__found *found, const struct
     uint64_t end = facts->end - stele__base_of(log, seg->sequence);
     uint64_t from = unvouched_from(log, seg, facts, end);
     rc = persist_again(log, &seg->map, STELE__HEADER_BYTES + from, STELE__HEADER_BYTES + end);
-    if (rc == 0 && facts->residue_here) {
-        memset(seg->data + end, 0, facts->residue_end - end);
-        rc = stele__persist(log, &seg->map, STELE__HEADER_BYTES + end, facts->residue_end - end);
+    const bool again = (log->control.flags & STELE__CONTROL_CUTTING) != 0;
+    const uint64_t residue_end = again ? log->data_bytes : facts->residue_here ? facts->residue_end : end;
+    const bool footer = again || found->footer_trace;
+    if (rc == 0 && !again && (residue_end > end || footer))
+        rc = note_cutting(log, true);
+    if (rc == 0 && residue_end > end) {
+        memset(seg->data + end, 0, residue_end - end);
+        rc = stele__persist(log, &seg->map, STELE__HEADER_BYTES + end, residue_end - end);
     }
-    if (rc == 0 && found->footer_trace)
+    if (rc == 0 && footer)
         rc = clear_footer(log, seg);
+    if (rc == 0)
+        rc = note_cutting(log, false);
     if (rc != 0) {
         rc = fail_persist(log, seg, rc);
         drop(log, seg);

@@ -83,11 +83,23 @@ static int copy_records(const struct backup *b, const char *name, int from, int 
     return wanted == data_bytes ? copy_seal(b, name, &header, from, to) : 0;
 }
 
-/* A quarantined segment is copied byte by byte, whatever it is. */
+/* Of something that has a quarantined segment's name and is no regular file (a link, say) nothing counts but the
+ * name: it owns up to the gap, and an empty file does so as well. */
+static int copy_name(const struct backup *b, const char *name)
+{
+    int fd = stele__file_create(b->destfd, name, stele__copy_control_mode(b->look.dirfd));
+    stele__file_close(fd);
+    return fd < 0 ? fail_dest(b, name, fd) : 0;
+}
+
+/* A quarantined segment is copied byte by byte, whatever is in it. */
 static int copy_file(const struct backup *b, const struct stele__found *found)
 {
     char name[STELE__NAME_MAX];
     stele__found_name(found, name);
+    if (found->broken && (found->io_error == -ELOOP || found->io_error == -EISDIR ||
+                          found->io_error == -EINVAL || found->io_error == -ENXIO))
+        return copy_name(b, name);
     const uint64_t bytes =
         found->broken ? found->file_bytes : stele__segment_file_bytes(UINT64_C(1) << b->look.scan.data_log2);
     int from = stele__file_open(b->look.dirfd, name, false);
@@ -161,11 +173,21 @@ static int check_copy(const struct backup *b)
     return rc;
 }
 
-static int note_any(void *ctx, const char *name)
+/* What is in the directory that the copy shall go to. */
+struct inside {
+    bool any, control, other; /* other: what no backup makes */
+};
+
+static int note_inside(void *ctx, const char *name)
 {
-    (void)name;
-    *(bool *)ctx = true;
-    return 1;
+    struct inside *inside = ctx;
+    uint64_t sequence;
+    stele_lsn base;
+    enum stele__name_kind kind = stele__name_parse(name, &sequence, &base);
+    inside->any = true;
+    inside->control |= kind == STELE__NAME_CONTROL;
+    inside->other |= kind == STELE__NAME_FOREIGN || kind == STELE__NAME_LOCK;
+    return 0;
 }
 
 static int open_dest(struct backup *b)
@@ -181,11 +203,17 @@ static int open_dest(struct backup *b)
         return stele__fail(STELE_EEXIST, "%s: exists, and is no directory", b->dest);
     if (b->destfd < 0)
         return stele__fail_errno(-b->destfd, "%s: cannot open the directory", b->dest);
-    bool any = false;
-    rc = stele__dir_each(b->destfd, note_any, &any);
+    struct inside inside = {0};
+    rc = stele__dir_each(b->destfd, note_inside, &inside);
     if (rc < 0)
         return stele__fail_errno(-rc, "%s: cannot list the directory", b->dest);
-    if (any)
+    if (inside.any && !inside.control && !inside.other)
+        return stele__fail(
+            STELE_EEXIST,
+            "%s: holds a copy that was never finished (segments without a control file, which comes "
+            "last): delete the directory and run this again, or name another one",
+            b->dest);
+    if (inside.any)
         return stele__fail(STELE_EEXIST, "%s: the directory is not empty; a copy needs a new one", b->dest);
     return 0;
 }

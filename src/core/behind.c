@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 struct after {
     uint64_t records; /* valid ones of any kind */
@@ -81,6 +82,18 @@ static stele_lsn first_lsn(const struct stele__exam *exam, const struct stele__f
     return found->sequence << exam->scan->data_log2;
 }
 
+static const char *unreadable_why(int io_error)
+{
+    switch (io_error) {
+    case -EISDIR: return "a directory stands in its place";
+    case -ELOOP: return "a symbolic link stands in its place; links are not followed";
+    case -EINVAL:
+    case -ENXIO: return "a FIFO, socket or device stands in its place";
+    case -EIO: return "cannot be read: the medium reports an error (EIO)";
+    default: return "cannot be read";
+    }
+}
+
 /* A segment that cannot be read by its header or name: does it matter? Not when it is an untouched spare. */
 static int look_at_unreadable(struct stele__exam *exam, const struct stele__found *found)
 {
@@ -94,7 +107,7 @@ static int look_at_unreadable(struct stele__exam *exam, const struct stele__foun
     bool content = true;
     if (found->io_error != 0) {
         kind = "io";
-        detail = "cannot be read";
+        detail = unreadable_why(found->io_error);
     } else if (found->header == STELE__DECODE_OK && !found->named_right) {
         kind = "name";
         detail = "the header belongs to another sequence number than the name";
@@ -112,6 +125,12 @@ static int look_at_unreadable(struct stele__exam *exam, const struct stele__foun
                    found->file_bytes < STELE__HEADER_BYTES + exam->data_bytes;
     }
     exam->out->facts.unreadable |= content;
+    if (exam->out->control_foreign && found->header == STELE__DECODE_OK) {
+        if (content) /* said once: the list of problems knows it after that */
+            stele__report_file(exam, STELE__CONTROL_NAME, 0, false, "foreign-log",
+                               "the control file belongs to another log than all segments here");
+        return 0;
+    }
     if (content ||
         first_lsn(exam, found) > exam->out->end) /* T's own: whether it matters is known when all is seen */
         stele__report(exam, found, offset, first_lsn(exam, found), !content, kind, "%s%s", detail,
@@ -190,15 +209,17 @@ static void report_end(struct stele__exam *exam, uint64_t sequence, bool missing
     }
     uint64_t offset = STELE__HEADER_BYTES + (out->end - found->base);
     const char *why = exam->stop != NULL ? exam->stop : "no record";
+    char follow[80] = "";
+    if (out->lost_records != 0)
+        snprintf(follow, sizeof follow, "; %llu %s", (unsigned long long)out->lost_records,
+                 out->facts.vouched ? "valid records follow" : "whole records behind it are cut with it");
     if (out->facts.vouched)
         stele__report(exam, found, offset, out->end, false, "record",
-                      "%s, although everything before lsn %llu had been durable; %llu valid records follow",
-                      why, (unsigned long long)out->vouched, (unsigned long long)out->lost_records);
+                      "%s, although everything before lsn %llu had been durable%s", why,
+                      (unsigned long long)out->vouched, follow);
     else if (out->facts.residue)
         stele__report(exam, found, offset, out->end, false, "torn",
-                      "%s: the end of an unfinished write, never acknowledged; %llu whole records behind it "
-                      "are cut with it",
-                      why, (unsigned long long)out->lost_records);
+                      "%s: the end of an unfinished write, never acknowledged%s", why, follow);
 }
 
 int stele__look_behind(struct stele__exam *exam, uint64_t sequence)

@@ -6,6 +6,8 @@
 #include "core/open.h"
 #include "core/tail.h"
 
+#include <sched.h>
+
 /* A slot nobody published or abandoned, at the frontier: nobody can any more, and what stands behind it shall
  * not be lost. False: there is none. */
 static bool abandon_open_slot(struct stele *log)
@@ -24,12 +26,34 @@ static bool abandon_open_slot(struct stele *log)
     return true;
 }
 
+/* Threads in calls that wait. By the thread rule there are none; those that sleep would wake up in freed memory. */
+static uint32_t count_waiting(struct stele *log)
+{
+    pthread_mutex_lock(&log->space.lock);
+    uint32_t waiting = log->space.waiting;
+    pthread_mutex_unlock(&log->space.lock);
+    return waiting + atomic_load(&log->sync.waiting);
+}
+
+/* Lead from now on, so that nobody begins a round. 0 or STELE_EBUSY. */
+static int take_lead(struct stele *log)
+{
+    bool led;
+    while (!(led = stele__commit_lead(log)) && count_waiting(log) == 0)
+        sched_yield(); /* a round of the helper's ends by itself */
+    uint32_t waiting = count_waiting(log);
+    if (waiting == 0 && led)
+        return 0;
+    if (led)
+        stele__commit_resign(log);
+    return stele__fail(STELE_EBUSY, "%s: %u threads still wait in calls on this log", log->path, waiting);
+}
+
+/* As the leader. */
 static int finish(struct stele *log)
 {
     log->single = false; /* nobody appends any more: the tail is ours */
     atomic_store(&log->pending.wanted, false);
-    if (!stele__commit_lead(log))
-        return stele__fail(STELE_EINVAL, "%s: closed while a sync was running", log->path);
     stele_lsn tail = atomic_load(&log->tail);
     int rc;
     do {
@@ -69,6 +93,9 @@ int stele_close(struct stele *log)
                            atomic_load(&log->handles));
     int rc = 0;
     if (!log->read_only) {
+        rc = take_lead(log);
+        if (rc != 0)
+            return rc;
         stele__helper_stop(log);
         rc = finish(log);
         drop_recycled(log);

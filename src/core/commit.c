@@ -15,7 +15,7 @@
 
 bool stele__commit_lead(struct stele *log)
 {
-    /* [P4] ACQUIRE pairs with the store in stele__commit_resign(): the new leader sees the committer state of
+    /* [M6] [P4] ACQUIRE pairs with the store in stele__commit_resign(): the new leader sees the committer state of
      * the last. The load first keeps a herd of followers from writing the line. */
     uint32_t idle = 0;
     return atomic_load_explicit(&log->sync.leader, memory_order_relaxed) == 0 &&
@@ -25,13 +25,14 @@ bool stele__commit_lead(struct stele *log)
 
 void stele__commit_resign(struct stele *log)
 {
-    /* [P4]; SEQ_CST because of [P5]: a follower counts itself, then looks at `leader`; we clear `leader`,
+    /* [M10] [P4]; SEQ_CST because of [P5]: a follower counts itself, then looks at `leader`; we clear `leader`,
      * then look at the count. One of the two must see the other, else a follower sleeps with nobody to wake
      * it. */
     atomic_store(&log->sync.leader, 0);
     stele__commit_wake(log);
 }
 
+/* [M11] */
 void stele__commit_wake(struct stele *log)
 {
     atomic_fetch_add(&log->sync.commits, 1);
@@ -107,7 +108,7 @@ static void fold_one(struct stele *log, struct stele__seg *seg, uint64_t word, u
         commit->data_end = commit->frontier;
 }
 
-/* Advance the frontier over published records, up to `limit`. */
+/* [M7] Advance the frontier over published records, up to `limit`. */
 static int fold(struct stele *log, stele_lsn limit)
 {
     struct stele__commit *commit = &log->commit;
@@ -146,7 +147,7 @@ static int fail_persist(struct stele *log, const struct stele__seg *seg, int err
                                log->media.ops->name, (unsigned long long)(end - from)));
 }
 
-/* Persist [from, to), segment by segment. */
+/* [M8] Persist [from, to), segment by segment. */
 static int persist(struct stele *log, stele_lsn from, stele_lsn to)
 {
     while (from < to) {
@@ -186,11 +187,11 @@ int stele__commit_round(struct stele *log, stele_lsn limit)
     rc = persist(log, from, commit->frontier);
     if (rc != 0)
         return rc;
-    /* [P6] RELEASE pairs with ACQUIRE in stele_durable(): who sees the new point may act on everything below
+    /* [M9] [P6] RELEASE pairs with ACQUIRE in stele_durable(): who sees the new point may act on everything below
      * it. SEQ_CST for [P5]. Never before persist() returned. */
     atomic_store(&log->durable, commit->frontier);
     atomic_store(&log->live_page->durable, commit->frontier);
-    stele__control_bump(log);
+    stele__control_bump(log); /* [M12] */
     stele__commit_signal(log);
     return 0;
 }

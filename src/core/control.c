@@ -18,7 +18,7 @@ static void map_words(struct stele *log)
 }
 
 /* Blocks are written in turn: while one is being rewritten the other is whole. */
-static int write_block(struct stele *log)
+int stele__control_persist(struct stele *log)
 {
     log->control.generation++;
     log->control.block ^= 1; /* never over the newest valid one */
@@ -29,7 +29,7 @@ static int write_block(struct stele *log)
 
 int stele__control_write(struct stele *log)
 {
-    int rc = write_block(log);
+    int rc = stele__control_persist(log);
     if (rc == 0)
         return 0;
     return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot make it durable", log->path);
@@ -57,9 +57,9 @@ int stele__control_create(struct stele *log)
     if (rc != 0)
         return stele__fail_errno(-rc, "%s/" STELE__CONTROL_NAME ": cannot create it", log->path);
     map_words(log);
-    rc = write_block(log);
+    rc = stele__control_persist(log);
     if (rc == 0)
-        rc = write_block(log); /* both copies, from the beginning */
+        rc = stele__control_persist(log); /* both copies, from the beginning */
     if (rc == 0)
         rc = ops->rename(&log->media, log->dirfd, TEMP_NAME, STELE__CONTROL_NAME);
     if (rc == 0)

@@ -11,6 +11,8 @@ int stele__control_open(struct stele *log);
 
 /* Write log->control (under control_lock, or alone) as the next generation and make it durable. */
 int stele__control_write(struct stele *log);
+/* The same; 0 or -errno, for callers that have a message of their own. */
+int stele__control_persist(struct stele *log);
 
 /* Record how far the log is durable, if that is news. Takes control_lock. */
 int stele__control_advance(struct stele *log);

@@ -40,6 +40,10 @@ int stele__create(struct stele *log, const struct stele_options *options)
     int rc = stele__random_bytes(log->uuid, sizeof log->uuid);
     if (rc != 0)
         return stele__fail_errno(-rc, "%s: no random bytes for the log's uuid", log->path);
+    /* Who made the directory may have been killed before its name was durable: a log in it would go with it. */
+    rc = stele__dir_sync_parent(log->dirfd);
+    if (rc != 0)
+        return stele__fail_errno(-rc, "%s: cannot sync the directory around it", log->path);
     (void)stele__dir_each(log->dirfd, remove_temp, log); /* of a creation that was interrupted */
     describe(log, options->segment_bytes);
     rc = stele__control_create(log);

@@ -12,6 +12,34 @@ static int fail_segment(const struct stele *log, int code, const char *name, con
     return stele__fail(code, "%s/%s: offset 0: %s; see 'stele verify %s'", log->path, name, what, log->path);
 }
 
+/* A quarantined segment counts by the sequence in its name alone. */
+struct quarantined {
+    uint64_t sequence;
+    char *name; /* STELE__NAME_MAX bytes */
+};
+
+static int note_quarantined(void *ctx, const char *name)
+{
+    const struct quarantined *wanted = ctx;
+    uint64_t sequence;
+    stele_lsn base;
+    if (stele__name_parse(name, &sequence, &base) != STELE__NAME_BROKEN || sequence != wanted->sequence)
+        return 0;
+    stele__name_broken(wanted->name, sequence, base);
+    return 1;
+}
+
+/* The whole directory is looked through only where something has to be: the end of a log is polled. */
+static bool find_quarantined(const struct stele *log, uint64_t sequence, char name[STELE__NAME_MAX])
+{
+    stele__name_broken(name, sequence, stele__base_of(log, sequence));
+    if (stele__file_exists(log->dirfd, name))
+        return true;
+    return stele__base_of(log, sequence) < stele_tail(log) &&
+           stele__dir_each(log->dirfd, note_quarantined,
+                           &(struct quarantined){.sequence = sequence, .name = name}) == 1;
+}
+
 /* There is no such file: why? */
 static int explain_absence(struct stele_cursor *cursor, uint64_t sequence, const char *name)
 {
@@ -21,8 +49,7 @@ static int explain_absence(struct stele_cursor *cursor, uint64_t sequence, const
         return stele__fail(STELE_ETRIMMED, "%s: lsn %llu lies before the first one, %llu", log->path,
                            (unsigned long long)base, (unsigned long long)stele_first(log));
     char broken[STELE__NAME_MAX];
-    stele__name_broken(broken, sequence, base);
-    if (stele__file_exists(log->dirfd, broken))
+    if (find_quarantined(log, sequence, broken))
         return stele__fail(
             STELE_EGAP, "%s/%s: the records from lsn %llu to %llu were quarantined by a repair", log->path,
             broken, (unsigned long long)base, (unsigned long long)stele__base_of(log, sequence + 1));
@@ -80,6 +107,8 @@ int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)
         return explain_absence(cursor, sequence, name);
     if (rc == -ENODATA)
         return fail_segment(log, STELE_ECORRUPT, name, "the file has the wrong size");
+    if (rc == -EISDIR || rc == -ELOOP || rc == -EINVAL || rc == -ENXIO)
+        return fail_segment(log, STELE_ECORRUPT, name, "a directory, link or device stands in its place");
     if (rc != 0)
         return stele__fail_errno(-rc, "%s/%s: cannot map it", log->path, name);
     struct stele__header header;

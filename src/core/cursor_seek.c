@@ -13,6 +13,15 @@ static int fail_beyond(const struct stele *log, stele_lsn lsn)
                        (unsigned long long)lsn);
 }
 
+/* As stele__cursor_enter(). What cannot be read at or behind the end of the log is a damaged spare: not
+ * there yet. */
+static int enter(struct stele_cursor *cursor, uint64_t sequence)
+{
+    int rc = stele__cursor_enter(cursor, sequence);
+    bool behind = rc == STELE_ECORRUPT && stele__base_of(cursor->log, sequence) >= stele_tail(cursor->log);
+    return behind ? 0 : rc;
+}
+
 /* A hash proves that the entries are those written, not that they were right. */
 static bool entries_possible(const struct stele_cursor *cursor, const struct stele__index_entry *index,
                              uint64_t entries)
@@ -54,7 +63,7 @@ static bool ends_segment(struct stele_cursor *cursor, stele_lsn lsn)
 {
     const struct stele *log = cursor->log;
     return lsn % log->data_bytes == 0 && lsn > 0 &&
-           stele__cursor_enter(cursor, stele__sequence_of(log, lsn - 1)) == 1 &&
+           enter(cursor, stele__sequence_of(log, lsn - 1)) == 1 &&
            walk_to(cursor, cursor->area.base, lsn) == lsn;
 }
 
@@ -68,7 +77,7 @@ static int seek_lsn(struct stele_cursor *cursor, stele_lsn lsn)
     if (lsn > UINT64_MAX - log->data_bytes)
         return fail_beyond(log, lsn);
     lsn = stele__align_up(lsn, 8);
-    int rc = stele__cursor_enter(cursor, stele__sequence_of(log, lsn));
+    int rc = enter(cursor, stele__sequence_of(log, lsn));
     if (rc == STELE_EGAP || (rc == 0 && lsn == stele_tail(log))) {
         cursor->lsn = lsn; /* told when it is read */
         return 0;
@@ -130,7 +139,7 @@ static int seek_begin(struct stele_cursor *cursor)
     struct stele *log = cursor->log;
     for (unsigned tries = 0;;) {
         stele_lsn first = stele_first(log);
-        int rc = stele__cursor_enter(cursor, stele__sequence_of(log, first));
+        int rc = enter(cursor, stele__sequence_of(log, first));
         if (look_again(log, rc, first, &tries))
             continue;
         cursor->lsn = first;
@@ -190,7 +199,7 @@ static int seek_last(struct stele_cursor *cursor, uint64_t count)
     uint64_t have = 0;
     /* One more than the durable point knows: a live writer may have published into the next. */
     for (uint64_t sequence = last_sequence(log) + 2; count > 0 && sequence > first; sequence--) {
-        int rc = stele__cursor_enter(cursor, sequence - 1);
+        int rc = enter(cursor, sequence - 1);
         if (rc == 0 || rc == STELE_EGAP)
             continue;
         if (rc == STELE_ETRIMMED)
@@ -239,7 +248,7 @@ static int seek_time_from(struct stele_cursor *cursor, uint64_t time_ns, stele_l
     bool past = false; /* `best` ended before time_ns: the one behind it */
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        int rc = stele__cursor_enter(cursor, middle);
+        int rc = enter(cursor, middle);
         if (rc < 0 && rc != STELE_EGAP)
             return rc;
         if (rc != 1 || !cursor->sealed || cursor->footer.first_time_ns > time_ns) {
@@ -250,7 +259,7 @@ static int seek_time_from(struct stele_cursor *cursor, uint64_t time_ns, stele_l
             low = middle + 1;
         }
     }
-    int rc = stele__cursor_enter(cursor, past ? best + 1 : best);
+    int rc = enter(cursor, past ? best + 1 : best);
     if (rc == 0 || rc == STELE_EGAP) {
         cursor->lsn = stele__base_of(log, past ? best + 1 : best);
         return 0;

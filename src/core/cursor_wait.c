@@ -32,9 +32,9 @@ int stele_cursor_wait(struct stele_cursor *cursor, int64_t timeout_ns)
     struct stele *log = cursor->log;
     const uint64_t start = stele__clock_monotonic_ns();
     for (unsigned round = 0; cursor->pending == 0; round = round < UINT32_MAX ? round + 1 : round) {
-        uint32_t commits = atomic_load(&log->live_page->commits); /* [P5] before the look */
+        uint32_t commits = atomic_load(&log->live_page->commits); /* [M13] [P5] before the look */
         struct stele__record record;
-        int rc = stele__cursor_find(cursor, &record);
+        int rc = stele__cursor_find(cursor, &record); /* [M14] */
         if (rc == 1)
             return 1;
         if (rc != 0) {

@@ -23,7 +23,9 @@ stele_lsn stele_first(const struct stele *log)
 {
     if (log->read_only && !stele__reader_live(log))
         return stele__base_of(log, log->control.first_sequence);
-    return stele__reader_lsn(&log->live_page->first);
+    /* A log begins where a segment does; anything else would name a segment that lies before its own
+     * beginning. */
+    return stele__align_down(stele__reader_lsn(&log->live_page->first), log->data_bytes);
 }
 
 int stele_sync_begin(struct stele *log)

@@ -56,13 +56,13 @@ static void pass_sealed(struct stele__exam *exam, const struct stele__found *fou
     exam->record_number = found->footer.first_record + found->footer.records;
     exam->out->records += found->footer.records;
     exam->out->end_time_ns = stele__max_u64(exam->out->end_time_ns, found->footer.last_time_ns);
-    exam->out->vouched = stele__max_u64(exam->out->vouched, found->footer.end);
     exam->out->data_end = exam->out->end = found->footer.end;
 }
 
 /* True: go on with the next segment. */
 static bool examine_sealed(struct stele__exam *exam, const struct stele__found *found)
 {
+    exam->out->vouched = stele__max_u64(exam->out->vouched, found->footer.end); /* whatever else it says */
     if (!joins(exam, found))
         return false;
     if (exam->results != NULL) {
@@ -150,6 +150,7 @@ static void finish_open(struct stele__exam *exam, struct stele__walk *walk, stru
     stele__walk_fold(walk);
     open->chain_start = walk->chain_start;
     open->chain_end = walk->chain;
+    open->chain_known = walk->chain_known;
     open->records = walk->records;
     open->first_record = walk->record_number - walk->records;
     for (uint64_t i = 0; i < open->index_entries; i++)
@@ -228,6 +229,21 @@ static int check_sealed_contents(struct stele__exam *exam)
     return rc;
 }
 
+/* One file in the wrong place is more likely than all others. */
+static bool is_foreign_control(const struct stele__scan *scan)
+{
+    size_t foreign = 0;
+    for (size_t i = 0; i < scan->count; i++) {
+        const struct stele__found *found = &scan->found[i];
+        if (found->broken || found->header != STELE__DECODE_OK)
+            continue;
+        if (found->same_log)
+            return false;
+        foreign++;
+    }
+    return foreign > 0;
+}
+
 static int begin(struct stele__exam *exam)
 {
     struct stele__scan *scan = exam->scan;
@@ -241,6 +257,7 @@ static int begin(struct stele__exam *exam)
         exam->record_number = scan->control.first_record;
         out->vouched = scan->control.durable;
         out->max_incarnation = scan->control.incarnation;
+        out->control_foreign = is_foreign_control(scan);
         if (scan->control_copies != 3 && !exam->options->live)
             stele__report_file(exam, STELE__CONTROL_NAME, scan->control_copies == 1 ? STELE__CONTROL_PAGE : 0,
                                true, "control-copy",

@@ -21,6 +21,8 @@ struct stele__examine_options {
 struct stele__open_segment {
     uint64_t sequence;
     uint64_t chain_start, chain_end; /* end: at T or the segment's end */
+    bool
+        chain_known; /* else it stands behind a gap, and no mark in it says: a seal would have to invent it */
     uint64_t first_record, records;
     uint64_t first_time_ns, last_time_ns;
     stele_lsn last_mark;              /* or the segment's base */
@@ -31,6 +33,7 @@ struct stele__open_segment {
 struct stele__examined {
     enum stele_verdict verdict;
     struct stele__facts facts;
+    bool control_foreign; /* the control file is sound, and every segment belongs to another log */
     uint64_t first_sequence;
     uint64_t at_sequence; /* of the segment where the walk ended: T's, or the one that is to blame */
     stele_lsn end;        /* T */

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+/* [M15] */
 int stele__latch(struct stele *log, int code)
 {
     pthread_mutex_lock(&log->space.lock);

@@ -60,7 +60,7 @@ int stele__helper_seal(struct stele *log)
             return stele__latch(log, rc);
         stele__log(&log->logger, STELE_LOG_DEBUG, "%s: sealed segment %llu", log->path,
                    (unsigned long long)log->ring_low);
-        stele__ring_retire(log);
+        stele__ring_retire(log); /* [M18] */
         did = true;
     }
     return did ? stele__control_advance(log) : 0;
@@ -80,6 +80,7 @@ static bool commit_full(struct stele *log)
     return atomic_load_explicit(&log->durable, memory_order_relaxed) != before;
 }
 
+/* [M17] */
 static bool serve_sync(struct stele *log)
 {
     if (!atomic_load_explicit(&log->helper.sync_wanted, memory_order_relaxed) || !stele__commit_lead(log))

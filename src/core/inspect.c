@@ -82,7 +82,8 @@ static int by_place(const void *a, const void *b)
     return x->base < y->base ? -1 : x->base > y->base;
 }
 
-/* Every segment, oldest first. One whose header cannot be read does not keep the others from being shown. */
+/* Every segment, oldest first. One that cannot be opened, or whose header cannot be read, does not keep the others
+ * from being shown. */
 static int show_all(struct stele__inspection *in, int dirfd, const struct listing *listing)
 {
     int verdict = 0;
@@ -93,8 +94,10 @@ static int show_all(struct stele__inspection *in, int dirfd, const struct listin
         in->fd = stele__file_open(dirfd, name, false);
         if (in->fd == -ENOENT)
             continue; /* trimmed since it was listed */
-        if (in->fd < 0)
-            return stele__inspect_fail(in, in->fd);
+        if (in->fd < 0) {
+            verdict = verdict != 0 ? verdict : stele__inspect_fail(in, in->fd);
+            continue;
+        }
         enum stele__decode header;
         int rc = stele__inspect_segment(in, &header);
         stele__file_close(in->fd);

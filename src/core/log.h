@@ -80,6 +80,7 @@ struct stele__space {
     pthread_cond_t changed; /* ready moved, an attempt failed, or the log failed or closes */
     uint64_t attempts;      /* to prepare a segment, begun so far */
     uint64_t refused;       /* number of the last one that failed */
+    uint32_t waiting;       /* appends that wait */
     int error;              /* of the last one */
     char text[STELE__ERROR_MAX];
     struct stele__debt *debts; /* reserved beyond `ready` by appends that gave up: padded when space comes */
@@ -90,6 +91,7 @@ struct stele__sync {
     _Atomic uint32_t leader;    /* 1: somebody leads */
     _Atomic uint32_t commits;   /* futex word of followers: changes when leadership is free again */
     _Atomic uint32_t followers; /* asleep, or about to be */
+    _Atomic uint32_t waiting;   /* in a call that waits for durability: stele_close() must not take the log away */
 };
 
 struct stele__helper {

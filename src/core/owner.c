@@ -129,5 +129,8 @@ int stele__owner_take(int dirfd, const char *path, mode_t mode)
     stele__file_close(fd);
     if (rc == -EAGAIN)
         return stele__owner_refuse(dirfd, path);
-    return stele__fail_errno(-rc, "%s/" STELE__LOCK_NAME ": cannot lock it", path);
+    return stele__fail_errno(-rc, "%s/" STELE__LOCK_NAME ": cannot lock it%s", path,
+                             rc == -ENOLCK ? " (a file system without locks, as some network mounts are, "
+                                             "cannot hold a log)"
+                                           : "");
 }

@@ -9,7 +9,9 @@
 #include "core/tail.h"
 #include "os/file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int fail_media(struct stele *log, const char *name, int rc, const char *what)
 {
@@ -20,12 +22,15 @@ static int judge(struct stele *log, const struct stele__examined *facts)
 {
     if (facts->verdict != STELE_CORRUPT)
         return 0;
+    char follow[64] = ""; /* how many records are behind the place; some problems say it themselves */
+    if (facts->lost_records != 0 && strstr(facts->worst, "valid records follow") == NULL)
+        snprintf(follow, sizeof follow, "; %llu valid records follow",
+                 (unsigned long long)facts->lost_records);
     return stele__fail(
         STELE_ECORRUPT,
-        "%s; %llu valid records follow. Nothing was changed: look with 'stele verify %s', what is left "
-        "can be read with 'stele cat', and 'stele repair' mends",
-        facts->worst[0] != '\0' ? facts->worst : log->path, (unsigned long long)facts->lost_records,
-        log->path);
+        "%s%s. Nothing was changed: look with 'stele verify %s', what is left can be read with "
+        "'stele cat', and 'stele repair' mends",
+        facts->worst[0] != '\0' ? facts->worst : log->path, follow, log->path);
 }
 
 static int check_writable(struct stele *log, const struct stele__scan *scan)

@@ -52,7 +52,9 @@ static int run(struct stele__repair *repair, const struct stele_repair_options *
 {
     struct stele__look *look = repair->look;
     const bool apply = (options->flags & STELE_REPAIR_APPLY) != 0;
-    int rc = apply ? lock(look) : 0;
+    int rc = stele__repair_check_backup(repair);
+    if (rc == 0 && apply)
+        rc = lock(look);
     if (rc == 0)
         rc = stele__look_run(look, true, 1);
     if (rc == 0 && look->live)

@@ -8,16 +8,19 @@
 
 #include "core/look.h"
 
+#include <limits.h>
+
 /* What to do to one file, in the order in which it is done. */
 enum stele__deed_kind {
     STELE__DEED_RENAME = 0, /* to the name its header says: `to`; swaps when that name is taken */
     STELE__DEED_QUARANTINE, /* to NAME.broken */
     STELE__DEED_TOMBSTONE,  /* an empty NAME.broken for a segment that is missing */
-    STELE__DEED_REMOVE,     /* highest sequence first */
-    STELE__DEED_REWRITE,    /* of the wrong size: a new file with the records before `cut` */
-    STELE__DEED_UNSEAL,     /* zero index and footer */
-    STELE__DEED_CUT,        /* zero the data area from `cut` up to offset save_to */
-    STELE__DEED_HEADER,     /* make both copies whole */
+    STELE__DEED_DROP, /* a NAME.broken behind a cut: the gap it owned up to is no part of the log any more */
+    STELE__DEED_REMOVE,  /* highest sequence first */
+    STELE__DEED_REWRITE, /* of the wrong size: a new file with the records before `cut` */
+    STELE__DEED_UNSEAL,  /* zero index and footer */
+    STELE__DEED_CUT,     /* zero the data area from `cut` up to offset save_to */
+    STELE__DEED_HEADER,  /* make both copies whole */
     STELE__DEED_FOOTER,
     STELE__DEED_SEAL, /* index and footer anew, from the walk's facts */
     STELE__DEED_KINDS,
@@ -30,6 +33,7 @@ struct stele__deed {
     uint64_t to; /* RENAME: sequence */
     stele_lsn cut;
     uint64_t save_from, save_to; /* offsets in the file: copied away first; equal: nothing */
+    bool aside; /* cannot be copied (no regular file, or it cannot be read): goes to NAME.aside as it is */
 };
 
 struct stele__repair {
@@ -51,6 +55,10 @@ int stele__repair_plan(struct stele__repair *repair);
 int stele__repair_add(struct stele__repair *repair, const struct stele__deed *deed);
 /* Load the data area of `found` into repair->image. 0 or an error code. */
 int stele__repair_load(struct stele__repair *repair, const struct stele__found *found);
+/* The file a deed is about. */
+void stele__repair_name(const struct stele__deed *deed, char out[STELE__NAME_MAX]);
+/* A directory, a link, a FIFO: nothing of the log can ever have been in it. */
+bool stele__repair_irregular(const struct stele__found *found);
 /* Does a segment whose records cannot be read hold anything? 0 or an error code. */
 int stele__repair_has_content(struct stele__repair *repair, const struct stele__found *found, bool *content);
 /* Has it been decided to do something like this to the segment? */
@@ -71,7 +79,13 @@ int stele__repair_cut_torn(struct stele__repair *repair);
 int stele__repair_cut_damaged(struct stele__repair *repair);
 int stele__repair_quarantine(struct stele__repair *repair, bool *changed);
 
-/* repair_save.c: copy away what deeds will destroy; nothing happens when they destroy nothing. */
+/* repair_place.c: where copies go. Is the directory that the caller named outside the log? Make it, or a new one
+ * beside the log; *made: it is new. 0 or an error code. */
+int stele__repair_check_backup(const struct stele__repair *repair);
+int stele__repair_make_place(const struct stele__repair *repair, char path[PATH_MAX], bool *made);
+
+/* repair_save.c: copy away what deeds will destroy; nothing happens when they destroy nothing, and nothing is
+ * left when it fails. */
 int stele__repair_save(struct stele__repair *repair);
 
 /* repair_apply.c. Renames destroy nothing, and come before the copies, which then find every file by the

@@ -80,21 +80,36 @@ static int apply_rename(struct stele__repair *repair, const struct stele__deed *
                : stele__repair_fail(repair, from, rc, "give it the name its header says (rename it by hand)");
 }
 
-/* An earlier file quarantined under this name keeps its contents under another. */
-static int make_way(struct stele__repair *repair, const char *broken)
+/* Give `name` the first free name of `to`, to.1, to.2 ...; what is at none of them is never overwritten. */
+static int rename_away(const struct stele__repair *repair, const char *name, const char *to)
 {
-    char other[STELE__NAME_MAX + 16];
+    char free_name[STELE__NAME_MAX + 32];
     const int dirfd = repair->look->dirfd;
-    int fd = stele__file_open(dirfd, broken, false);
+    snprintf(free_name, sizeof free_name, "%s", to);
+    for (unsigned i = 1; stele__file_exists(dirfd, free_name); i++)
+        snprintf(free_name, sizeof free_name, "%s.%u", to, i);
+    return stele__media_file_rename(NULL, dirfd, name, free_name);
+}
+
+/* Out of the log as it is: what cannot be copied away must not be removed. */
+static int move_aside(const struct stele__repair *repair, const char *name)
+{
+    char aside[STELE__NAME_MAX + 8];
+    snprintf(aside, sizeof aside, "%s.aside", name);
+    return rename_away(repair, name, aside);
+}
+
+/* An earlier file quarantined under this name keeps its contents under another. */
+static int make_way(const struct stele__repair *repair, const char *broken)
+{
+    return stele__file_exists(repair->look->dirfd, broken) ? rename_away(repair, broken, broken) : 0;
+}
+
+static int make_tombstone(const struct stele__repair *repair, const char *broken)
+{
+    int fd = stele__file_create(repair->look->dirfd, broken, stele__copy_control_mode(repair->look->dirfd));
     stele__file_close(fd);
-    for (int i = 1; fd != -ENOENT; i++) {
-        snprintf(other, sizeof other, "%s.%d", broken, i);
-        int taken = stele__file_open(dirfd, other, false);
-        stele__file_close(taken);
-        if (taken == -ENOENT)
-            return stele__media_file_rename(NULL, dirfd, broken, other);
-    }
-    return 0;
+    return fd < 0 ? fd : 0;
 }
 
 static int apply_quarantine(struct stele__repair *repair, const struct stele__deed *deed)
@@ -104,23 +119,21 @@ static int apply_quarantine(struct stele__repair *repair, const struct stele__de
     stele__name_broken(broken, deed->sequence, deed->base);
     int rc = make_way(repair, broken);
     if (rc == 0 && deed->kind == STELE__DEED_QUARANTINE)
-        rc = stele__media_file_rename(NULL, repair->look->dirfd, name, broken);
-    if (rc == 0 && deed->kind == STELE__DEED_TOMBSTONE) {
-        int fd =
-            stele__file_create(repair->look->dirfd, broken, stele__copy_control_mode(repair->look->dirfd));
-        rc = fd < 0 ? fd : 0;
-        stele__file_close(fd);
-    }
+        rc = deed->aside ? move_aside(repair, name)
+                         : stele__media_file_rename(NULL, repair->look->dirfd, name, broken);
+    if (rc == 0 && (deed->kind == STELE__DEED_TOMBSTONE || deed->aside))
+        rc = make_tombstone(repair, broken);
     return rc == 0 ? 0 : stele__repair_fail(repair, name, rc, "quarantine it");
 }
 
 static int apply_remove(struct stele__repair *repair, const struct stele__deed *deed)
 {
     char name[STELE__NAME_MAX];
-    stele__name_segment(name, deed->sequence, deed->base);
-    int rc = stele__media_file_unlink(NULL, repair->look->dirfd, name);
+    stele__repair_name(deed, name);
+    int rc =
+        deed->aside ? move_aside(repair, name) : stele__media_file_unlink(NULL, repair->look->dirfd, name);
     if (rc != 0)
-        return stele__repair_fail(repair, name, rc, "remove it");
+        return stele__repair_fail(repair, name, rc, deed->aside ? "move it aside" : "remove it");
     return sync_names(repair); /* before the next lower one goes */
 }
 
@@ -178,6 +191,7 @@ static int apply_one(struct stele__repair *repair, const struct stele__deed *dee
     case STELE__DEED_RENAME: return apply_rename(repair, deed);
     case STELE__DEED_QUARANTINE:
     case STELE__DEED_TOMBSTONE: return apply_quarantine(repair, deed);
+    case STELE__DEED_DROP:
     case STELE__DEED_REMOVE: return apply_remove(repair, deed);
     case STELE__DEED_REWRITE: return apply_rewrite(repair, deed);
     default: return stele__repair_contents(repair, deed);
@@ -206,8 +220,20 @@ int stele__repair_apply_names(struct stele__repair *repair)
     return rc == 0 ? sync_names(repair) : rc;
 }
 
+/* A cut that is killed leaves zeroes in the page cache and the old records on the disk. The next opening for writing
+ * would believe the zeroes; told so, it zeroes all of it again. */
+static void note_cutting(struct stele__repair *repair)
+{
+    for (size_t i = 0; i < repair->count; i++)
+        if (repair->deeds[i].kind == STELE__DEED_CUT) {
+            repair->look->scan.control.flags |= STELE__CONTROL_CUTTING;
+            repair->write_control = true;
+        }
+}
+
 int stele__repair_apply(struct stele__repair *repair)
 {
+    note_cutting(repair);
     int rc = apply_control(repair);
     for (int kind = STELE__DEED_RENAME + 1; rc == 0 && kind < STELE__DEED_KINDS; kind++) {
         rc = apply_kind(repair, (enum stele__deed_kind)kind);

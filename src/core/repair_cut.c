@@ -65,12 +65,34 @@ static int remove_segment(struct stele__repair *repair, const struct stele__foun
         if (rc != 0)
             return rc;
     }
-    if (found->footer_trace || found->io_error != 0 || !stele__found_readable(found))
+    deed.aside = found->io_error != 0;
+    if (!deed.aside && (found->footer_trace || !stele__found_readable(found)))
         deed.save_to = found->file_bytes;
     else if (residue > 0)
         deed.save_to = stele__min_u64(found->file_bytes, STELE__HEADER_BYTES + residue);
     repair->result.bytes_removed += residue;
     return stele__repair_add(repair, &deed);
+}
+
+/* Files that an earlier repair set aside behind the place of the cut. Left there, they would claim LSNs that the
+ * log is about to use again. */
+static int drop_broken(struct stele__repair *repair, uint64_t sequence)
+{
+    const struct stele__scan *scan = &repair->look->scan;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < scan->count; i++) {
+        const struct stele__found *found = &scan->found[i];
+        if (!found->broken || found->sequence < sequence ||
+            stele__repair_decided(repair, found->sequence, STELE__DEED_QUARANTINE, STELE__DEED_TOMBSTONE))
+            continue;
+        rc = stele__repair_add(
+            repair, &(struct stele__deed){.kind = STELE__DEED_DROP,
+                                          .sequence = found->sequence,
+                                          .base = found->base,
+                                          .aside = found->io_error != 0,
+                                          .save_to = found->io_error != 0 ? 0 : found->file_bytes});
+    }
+    return rc;
 }
 
 static int remove_from(struct stele__repair *repair, uint64_t sequence)
@@ -79,7 +101,8 @@ static int remove_from(struct stele__repair *repair, uint64_t sequence)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < scan->count; i++) {
         const struct stele__found *found = &scan->found[i];
-        if (!found->broken && found->sequence >= sequence && stele__scan_find(scan, found->sequence) == found)
+        if (!found->broken &&
+            found->sequence >= sequence) /* a second file of the number would stand for the first */
             rc = remove_segment(repair, found);
     }
     return rc;
@@ -151,6 +174,8 @@ int stele__repair_cut_damaged(struct stele__repair *repair)
     if (keep)
         rc = cut_here(repair, found, cut);
     if (rc == 0)
+        rc = drop_broken(repair, keep ? facts->at_sequence + 1 : facts->at_sequence);
+    if (rc == 0)
         rc = remove_from(repair, keep ? facts->at_sequence + 1 : facts->at_sequence);
     if (scan->control.durable > cut) {
         scan->control.durable = cut;
@@ -159,15 +184,18 @@ int stele__repair_cut_damaged(struct stele__repair *repair)
     return rc;
 }
 
-static int set_aside(struct stele__repair *repair, struct stele__found *found)
+/* QUARANTINE: it stays a gap. REMOVE: it goes to NAME.aside, and leaves none. */
+static int set_aside(struct stele__repair *repair, struct stele__found *found, enum stele__deed_kind kind)
 {
     uint64_t residue = 0;
     int rc = found->io_error == 0 ? survey(repair, found, found->base, &residue) : 0;
     if (rc != 0 && rc != STELE_EIO) /* of a file that cannot be read nobody can tell what it held */
         return rc;
-    rc = stele__repair_add(repair, &(struct stele__deed){.kind = STELE__DEED_QUARANTINE,
-                                                         .sequence = found->sequence,
-                                                         .base = found->base});
+    rc = stele__repair_add(
+        repair, &(struct stele__deed){.kind = kind,
+                                      .sequence = found->sequence,
+                                      .base = found->base,
+                                      .aside = kind == STELE__DEED_REMOVE || stele__repair_irregular(found)});
     repair->result.segments_quarantined++;
     found->broken = true;
     return rc;
@@ -220,10 +248,13 @@ static int fill_gap(struct stele__repair *repair, uint64_t sequence)
     return rc;
 }
 
-/* Later files that hold something and cannot be read. */
+/* Later files that hold something and cannot be read. Nothing vouches for what was in them. One that follows the
+ * end of the log becomes a gap, in case it was durable all the same; a gap farther off could not be told from the
+ * segments that the log will have there. */
 static int set_aside_unreadable(struct stele__repair *repair, uint64_t behind, bool *changed)
 {
     struct stele__scan *scan = &repair->look->scan;
+    uint64_t next = stele__scan_find(scan, behind) != NULL ? behind + 1 : behind;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < scan->count; i++) {
         struct stele__found *found = &scan->found[i];
@@ -237,8 +268,11 @@ static int set_aside_unreadable(struct stele__repair *repair, uint64_t behind, b
             rc = stele__repair_load(repair, found);
             content = rc == 0 && residue_end(repair, 0) > 0;
         }
+        while (stele__scan_is_broken(scan, next))
+            next++;
         if (rc == 0 && content) {
-            rc = set_aside(repair, found);
+            rc = set_aside(repair, found,
+                           found->sequence == next ? STELE__DEED_QUARANTINE : STELE__DEED_REMOVE);
             *changed = true;
         }
     }
@@ -259,7 +293,7 @@ int stele__repair_quarantine(struct stele__repair *repair, bool *changed)
                    facts->facts.gap_then_record;
     if (found != NULL && (damaged || !stele__found_readable(found) || !found->size_right)) {
         *changed = true;
-        return set_aside(repair, found);
+        return set_aside(repair, found, STELE__DEED_QUARANTINE);
     }
     return set_aside_unreadable(repair, at, changed);
 }

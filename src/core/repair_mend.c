@@ -35,15 +35,21 @@ static void take_name(struct stele__found *found, uint8_t data_log2, uint64_t se
     found->named_right = found->own_sequence == sequence && base == sequence << data_log2;
 }
 
-/* Give `found` the name its header says. False: somebody else has it by right, or may have. */
+/* Give `found` the name its header says. False: somebody else has it by right, or it was decided what becomes of the
+ * file of that name. One that cannot be read has no right to it, and is not lost: it gets the wrong name instead,
+ * under which it is no part of the log. Which of the two continues the log is judged afterwards. */
 static bool rename_one(struct stele__repair *repair, struct stele__found *found, int *rc)
 {
     struct stele__scan *scan = &repair->look->scan;
     const uint64_t to = found->own_sequence, sequence = found->sequence;
     const stele_lsn base = found->base;
     struct stele__found *other = find_name(scan, to, to << scan->data_log2);
-    if (other != NULL && !misnamed(other))
+    if (other != NULL && stele__found_readable(other))
         return false;
+    if (stele__repair_decided(repair, to, STELE__DEED_QUARANTINE, STELE__DEED_REMOVE))
+        return false;
+    if (stele__repair_decided(repair, to, STELE__DEED_QUARANTINE, STELE__DEED_REMOVE))
+        return false; /* renaming comes first, and would put this file in the place of the one that is to go */
     if (scan->control_result == STELE__DECODE_OK && to < scan->control.first_sequence)
         return false; /* trimmed long ago */
     *rc = stele__repair_add(
@@ -124,9 +130,11 @@ static int clear_front(struct stele__repair *repair, size_t readable, bool *ok)
             break;
         if (content && (repair->flags & STELE_REPAIR_QUARANTINE) != 0) {
             deed.kind = STELE__DEED_QUARANTINE;
+            deed.aside = stele__repair_irregular(found);
             repair->result.segments_quarantined++;
         } else if (content && (repair->flags & STELE_REPAIR_ALLOW_DATA_LOSS) != 0) {
-            deed.save_to = found->file_bytes;
+            deed.aside = found->io_error != 0;
+            deed.save_to = deed.aside ? 0 : found->file_bytes;
             repair->result.bytes_removed += found->file_bytes;
         } else if (content) {
             *ok = false;
@@ -239,11 +247,12 @@ static int mend_copies(struct stele__repair *repair, const struct stele__found *
         !stele__repair_decided(repair, found->sequence, STELE__DEED_REWRITE, STELE__DEED_REWRITE))
         rc = stele__repair_add(repair, &deed);
     bool leftover = found->footer_trace || found->footer_copies != 0;
+    const struct stele__open_segment *full = full_segment(&repair->look->examined, found->sequence);
     if (rc != 0 || cut || !leftover || (found->sealed && found->footer_copies == 3))
         return rc;
     if (found->sealed)
         deed.kind = STELE__DEED_FOOTER;
-    else if (full_segment(&repair->look->examined, found->sequence) != NULL)
+    else if (full != NULL && full->chain_known)
         deed.kind = STELE__DEED_SEAL;
     else
         deed.kind = STELE__DEED_UNSEAL;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "os/view.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 int stele__repair_add(struct stele__repair *repair, const struct stele__deed *deed)
@@ -22,6 +23,20 @@ int stele__repair_add(struct stele__repair *repair, const struct stele__deed *de
     }
     repair->deeds[repair->count++] = *deed;
     return 0;
+}
+
+void stele__repair_name(const struct stele__deed *deed, char out[STELE__NAME_MAX])
+{
+    if (deed->kind == STELE__DEED_DROP)
+        stele__name_broken(out, deed->sequence, deed->base);
+    else
+        stele__name_segment(out, deed->sequence, deed->base);
+}
+
+bool stele__repair_irregular(const struct stele__found *found)
+{
+    return found->io_error == -EISDIR || found->io_error == -ELOOP || found->io_error == -EINVAL ||
+           found->io_error == -ENXIO;
 }
 
 int stele__repair_load(struct stele__repair *repair, const struct stele__found *found)
@@ -106,6 +121,15 @@ static int refuse(const struct stele__repair *repair)
             "%s: neither the control file nor any segment header can be read: nothing says how to "
             "read the log. Nothing was changed; restore one of them from a backup",
             repair->look->path);
+    if (facts->control_foreign)
+        return stele__fail(STELE_ECORRUPT,
+                           "%s. Nothing was changed: which of the two is in the wrong place cannot be told "
+                           "from here. Bring back "
+                           "the control file of the log that the segments belong to; or move this one away "
+                           "and run the repair "
+                           "again, which makes one from the segments; or, if it is the segments that are "
+                           "wrong, move those away",
+                           facts->worst);
     if (repair->look->scan.control_result != STELE__DECODE_OK)
         return stele__fail(
             STELE_ECORRUPT,
@@ -126,8 +150,8 @@ static int give_up(struct stele__repair *repair, bool *decided)
 {
     bool changed = false;
     int rc = 0;
-    if (repair->look->scan.control_result != STELE__DECODE_OK)
-        return refuse(repair); /* it could not be rebuilt */
+    if (repair->look->scan.control_result != STELE__DECODE_OK || repair->look->examined.control_foreign)
+        return refuse(repair); /* it could not be rebuilt, or is not ours to judge */
     if ((repair->flags & STELE_REPAIR_QUARANTINE) != 0)
         rc = stele__repair_quarantine(repair, &changed);
     if (rc != 0 || changed)

@@ -8,24 +8,27 @@
 #include "core/copy.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "os/media.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Copies hold what the log held: nobody else may read them. */
 #define FILE_MODE 0600
-#define DIR_MODE 0700
 /* Names tried for one piece: as many repairs into one directory. */
 #define NAMES_MAX 10000
+#define PIECE_NAME 128
 
 struct saver {
     struct stele__repair *repair;
     char path[PATH_MAX];
     int dirfd;
+    bool made;                 /* the directory is new */
+    char (*names)[PIECE_NAME]; /* what we put into it */
+    size_t count;
     char *text; /* the manifest so far */
     size_t len, capacity;
 };
@@ -66,17 +69,29 @@ static int say_string(struct saver *saver, const char *text)
     return rc == 0 ? say(saver, "\"") : rc;
 }
 
-static int create_named(const struct saver *saver, const char *wanted, char *name, size_t size)
+/* A new file. *out: the name it got. */
+static int create_named(struct saver *saver, const char *wanted, const char **out)
 {
+    char *name = saver->names[saver->count];
     int fd = -EEXIST;
     for (int i = 1; fd == -EEXIST && i <= NAMES_MAX; i++) {
-        if (i == 1)
-            snprintf(name, size, "%s", wanted);
-        else
-            snprintf(name, size, "%s.%d", wanted, i);
-        fd = stele__file_create(saver->dirfd, name, FILE_MODE);
+        int n = i == 1 ? snprintf(name, PIECE_NAME, "%s", wanted)
+                       : snprintf(name, PIECE_NAME, "%s.%d", wanted, i);
+        fd = n < PIECE_NAME ? stele__file_create(saver->dirfd, name, FILE_MODE) : -ENAMETOOLONG;
     }
+    if (fd >= 0)
+        saver->count++;
+    *out = name;
     return fd;
+}
+
+/* Copies that are not complete are in nobody's way: what was written goes again, what was there stays. */
+static void undo(struct saver *saver)
+{
+    for (size_t i = 0; i < saver->count; i++)
+        (void)stele__media_file_unlink(NULL, saver->dirfd, saver->names[i]);
+    if (saver->made)
+        (void)stele__dir_remove(saver->path);
 }
 
 static int fail_copy(const struct saver *saver, const char *name, int err)
@@ -86,20 +101,19 @@ static int fail_copy(const struct saver *saver, const char *name, int err)
                              saver->path, name);
 }
 
-/* *out: the name it got. */
-static int copy_piece(const struct saver *saver, const struct stele__deed *deed, const char *segment,
-                      char *out, size_t size)
+/* [offset, end) of a file of the log. *out: the name of the copy. */
+static int copy_piece(struct saver *saver, const char *file, uint64_t offset, uint64_t end, const char **out)
 {
-    char wanted[96];
-    snprintf(wanted, sizeof wanted, "%s.from-%llu", segment, (unsigned long long)deed->save_from);
-    int from = stele__file_open(saver->repair->look->dirfd, segment, false);
+    char wanted[PIECE_NAME];
+    snprintf(wanted, sizeof wanted, "%s.from-%llu", file, (unsigned long long)offset);
+    int from = stele__file_open(saver->repair->look->dirfd, file, false);
     if (from < 0)
         return stele__fail_errno(-from, "%s/%s: cannot open it to keep a copy", saver->repair->look->path,
-                                 segment);
-    int to = create_named(saver, wanted, out, size);
+                                 file);
+    int to = create_named(saver, wanted, out);
     int rc = to;
     if (to >= 0)
-        rc = stele__copy_range(from, to, deed->save_from, deed->save_to - deed->save_from, 0);
+        rc = stele__copy_range(from, to, offset, end - offset, 0);
     if (rc == 0)
         rc = stele__file_datasync(to);
     stele__file_close(to);
@@ -107,18 +121,37 @@ static int copy_piece(const struct saver *saver, const struct stele__deed *deed,
     return rc == 0 ? 0 : fail_copy(saver, wanted, rc);
 }
 
+/* What is left of a control file that is made anew: all that told where the log began. */
+static int save_control(struct saver *saver)
+{
+    const char *piece;
+    uint64_t size = 0;
+    int fd = stele__file_open(saver->repair->look->dirfd, STELE__CONTROL_NAME, false);
+    int rc = fd < 0 ? fd : stele__file_size(fd, &size, NULL);
+    stele__file_close(fd);
+    if (rc != 0 || size == 0)
+        return rc == 0 || rc == -ENOENT ? 0 : fail_copy(saver, STELE__CONTROL_NAME, rc);
+    size = stele__min_u64(size, STELE__CONTROL_BYTES);
+    rc = copy_piece(saver, STELE__CONTROL_NAME, 0, size, &piece);
+    return rc == 0 ? say(saver,
+                         "\n    {\"file\": \"%s\", \"segment\": \"" STELE__CONTROL_NAME
+                         "\", \"sequence\": null, \"offset\": 0, \"lsn\": null, \"length\": %llu}",
+                         piece, (unsigned long long)size)
+                   : rc;
+}
+
 static int save_pieces(struct saver *saver)
 {
     const struct stele__repair *repair = saver->repair;
-    const char *separator = "";
-    int rc = 0;
+    int rc = repair->rebuild_control ? save_control(saver) : 0;
     for (size_t i = 0; rc == 0 && i < repair->count; i++) {
         const struct stele__deed *deed = &repair->deeds[i];
         if (deed->save_from >= deed->save_to)
             continue;
-        char segment[STELE__NAME_MAX], piece[128];
-        stele__name_segment(segment, deed->sequence, deed->base);
-        rc = copy_piece(saver, deed, segment, piece, sizeof piece);
+        char segment[STELE__NAME_MAX];
+        const char *piece, *separator = saver->count > 0 ? "," : "";
+        stele__repair_name(deed, segment);
+        rc = copy_piece(saver, segment, deed->save_from, deed->save_to, &piece);
         const uint64_t skipped =
             deed->save_from > STELE__HEADER_BYTES ? deed->save_from - STELE__HEADER_BYTES : 0;
         if (rc == 0)
@@ -128,15 +161,14 @@ static int save_pieces(struct saver *saver)
                      separator, piece, segment, (unsigned long long)deed->sequence,
                      (unsigned long long)deed->save_from, (unsigned long long)(deed->base + skipped),
                      (unsigned long long)(deed->save_to - deed->save_from));
-        separator = ",";
     }
     return rc;
 }
 
 static int write_manifest(struct saver *saver)
 {
-    char name[64];
-    int fd = create_named(saver, "manifest.json", name, sizeof name);
+    const char *name;
+    int fd = create_named(saver, "manifest.json", &name);
     int rc = fd < 0 ? fd : stele__file_write(fd, saver->text, saver->len, 0);
     if (rc == 0)
         rc = stele__file_datasync(fd);
@@ -146,45 +178,23 @@ static int write_manifest(struct saver *saver)
     return rc == 0 ? 0 : fail_copy(saver, "manifest.json", rc);
 }
 
-/* The directory the caller named, which may be there; or a new one beside the log. */
-static int open_backup(struct saver *saver)
+static int open_place(struct saver *saver)
 {
-    const struct stele__repair *repair = saver->repair;
-    const char *log = repair->look->path;
-    size_t len = strlen(log);
-    while (len > 1 && log[len - 1] == '/')
-        len--;
-    char when[32] = "0";
-    time_t now = (time_t)(stele__clock_realtime_ns() / 1000000000u);
-    struct tm utc;
-    if (gmtime_r(&now, &utc) != NULL)
-        (void)strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
-    int rc = -EEXIST, n = 0;
-    for (int i = 1; rc == -EEXIST && i <= NAMES_MAX; i++) {
-        if (repair->backup != NULL)
-            n = snprintf(saver->path, sizeof saver->path, "%s", repair->backup);
-        else if (i == 1)
-            n = snprintf(saver->path, sizeof saver->path, "%.*s.removed-%s", (int)len, log, when);
-        else
-            n = snprintf(saver->path, sizeof saver->path, "%.*s.removed-%s-%d", (int)len, log, when, i);
-        if (n < 0 || (size_t)n >= sizeof saver->path)
-            return stele__fail(STELE_EINVAL, "%s: the path of the backup directory is too long", log);
-        rc = stele__dir_make(saver->path, DIR_MODE);
-        if (repair->backup != NULL && rc == -EEXIST)
-            rc = 0;
-    }
+    int rc = stele__repair_make_place(saver->repair, saver->path, &saver->made);
     if (rc == 0)
-        rc = saver->dirfd = stele__dir_open(saver->path);
-    return rc >= 0
-               ? 0
-               : stele__fail_errno(-rc, "%s: cannot make the directory for copies; the log was not changed",
-                                   saver->path);
+        saver->dirfd = stele__dir_open(saver->path);
+    if (rc != 0 || saver->dirfd >= 0)
+        return rc;
+    return stele__fail_errno(
+        -saver->dirfd, "%s: cannot open the directory for copies; the log was not changed", saver->path);
 }
 
 static int save(struct saver *saver)
 {
     struct stele__repair *repair = saver->repair;
-    int rc = open_backup(saver);
+    saver->names = calloc(repair->count + 2, sizeof *saver->names); /* control and the manifest besides */
+    int rc = saver->names == NULL ? stele__fail(STELE_ENOMEM, "%s: no memory for names", repair->look->path)
+                                  : open_place(saver);
     if (rc == 0)
         rc = say(saver, "{\"schema\": \"stele.removed/1\", \"log\": ");
     if (rc == 0)
@@ -217,7 +227,7 @@ static void name_backup(struct stele__repair *repair, const char *path)
 
 int stele__repair_save(struct stele__repair *repair)
 {
-    bool any = false;
+    bool any = repair->rebuild_control && stele__file_exists(repair->look->dirfd, STELE__CONTROL_NAME);
     for (size_t i = 0; i < repair->count; i++)
         any |= repair->deeds[i].save_from < repair->deeds[i].save_to;
     if (!any)
@@ -226,7 +236,10 @@ int stele__repair_save(struct stele__repair *repair)
     int rc = save(&saver);
     if (rc == 0)
         name_backup(repair, saver.path);
+    else
+        undo(&saver);
     stele__file_close(saver.dirfd);
+    free(saver.names);
     free(saver.text);
     return rc;
 }

@@ -54,12 +54,14 @@ static void wait_a_little(struct stele__space *space)
     (void)pthread_cond_timedwait(&space->changed, &space->lock, &until);
 }
 
+/* [M3] */
 int stele__space_wait(struct stele *log, stele_lsn end)
 {
     struct stele__space *space = &log->space;
     int rc = 0;
     pthread_mutex_lock(&space->lock);
     const uint64_t before = space->attempts; /* one that is under way may not know of the room there is now */
+    space->waiting++;
     while (rc == 0 && !enough(log, end)) {
         if (stopped(log)) {
             rc = stele__fail_latched(log);
@@ -74,6 +76,7 @@ int stele__space_wait(struct stele *log, stele_lsn end)
             wait_a_little(space);
         }
     }
+    space->waiting--;
     pthread_mutex_unlock(&space->lock);
     return rc;
 }
@@ -113,6 +116,7 @@ static void pad_range(struct stele *log, stele_lsn from, stele_lsn to)
     }
 }
 
+/* [M3], the other outcome. */
 void stele__space_abandon(struct stele *log, stele_lsn lsn, uint64_t bytes)
 {
     struct stele__space *space = &log->space;
@@ -147,6 +151,7 @@ int stele__space_claim(struct stele *log, stele_lsn lsn, uint64_t bytes)
     return rc;
 }
 
+/* [M16] */
 void stele__space_open(struct stele *log)
 {
     struct stele__space *space = &log->space;

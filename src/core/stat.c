@@ -213,6 +213,23 @@ static void take_class(struct stele *log, struct stele_stat *out)
                  log->read_only && !others ? " (auto would pick it: no writer is at work)" : "");
 }
 
+/* What the files say. A trim may take one of them between the list and the look at it: then all of it again. */
+static int look_at_files(struct stele *log, struct stele__scan *scan, struct stele__count *counted,
+                         struct stele_stat *out)
+{
+    enum { TRIES_MAX = 8 }; /* trims are rarer than scans by far */
+    for (int tries = 1;; tries++) {
+        int rc = stele__stat_scan(log, scan);
+        if (rc == 0)
+            rc = count(log, scan, counted);
+        if (rc == 0)
+            rc = take_metadata(log, scan, out);
+        if (rc != STELE_ENOENT || tries == TRIES_MAX)
+            return rc;
+        stele__scan_free(scan);
+    }
+}
+
 int stele_stat(struct stele *log, struct stele_stat *out)
 {
     int rc = stele__sized_check(out, "struct stele_stat");
@@ -223,12 +240,8 @@ int stele_stat(struct stele *log, struct stele_stat *out)
     struct stele__count counted = {0};
     /* The durable point first: what is published then reaches at least as far. */
     own.durable_lsn = stele_durable(log);
-    rc = stele__stat_scan(log, &scan);
-    if (rc == 0)
-        rc = count(log, &scan, &counted);
+    rc = look_at_files(log, &scan, &counted, &own);
     own.first_lsn = stele__base_of(log, counted.first);
-    if (rc == 0)
-        rc = take_metadata(log, &scan, &own);
     if (rc == 0)
         rc = take_pins(log, &scan, &own);
     if (rc == 0)

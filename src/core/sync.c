@@ -21,7 +21,8 @@ int stele__sync_follow(struct stele *log, stele_lsn end, bool may_lead, int64_t 
     struct stele__sync *sync = &log->sync;
     int rc = 0;
     uint32_t seen = atomic_load(&sync->commits);
-    atomic_fetch_add(&sync->followers, 1); /* [P5] before the looks below */
+    atomic_fetch_add(&sync->followers, 1); /* [M13] [P5] before the looks below */
+    /* [M14] */
     bool lead_free = may_lead && atomic_load(&sync->leader) == 0;
     if (!reached(log, end) && !lead_free && atomic_load(&log->failed) == 0)
         rc = stele__futex_wait(&sync->commits, seen, timeout_ns, false);
@@ -53,13 +54,22 @@ static void gather(struct stele *log)
         sched_yield();
 }
 
-int stele__sync_until(struct stele *log, stele_lsn end)
+/* From the first wait of a call to its end. Who leads one round and is done pays nothing for it. */
+static void count_waiting(struct stele *log, bool *counted)
+{
+    if (!*counted)
+        atomic_fetch_add(&log->sync.waiting, 1);
+    *counted = true;
+}
+
+static int lead_or_follow(struct stele *log, stele_lsn end, bool *waits)
 {
     unsigned idle_rounds = 0;
     while (!reached(log, end)) {
         if (atomic_load_explicit(&log->failed, memory_order_acquire) != 0)
             return stele__fail_latched(log);
         if (!stele__commit_lead(log)) {
+            count_waiting(log, waits);
             (void)stele__sync_follow(log, end, true, -1);
             continue;
         }
@@ -71,10 +81,21 @@ int stele__sync_until(struct stele *log, stele_lsn end)
         if (rc != 0)
             return rc;
         idle_rounds = moved ? 0 : idle_rounds + 1;
-        if (!moved && !reached(log, end))
+        if (!moved && !reached(log, end)) {
+            count_waiting(log, waits);
             wait_for_publisher(idle_rounds);
+        }
     }
     return 0;
+}
+
+int stele__sync_until(struct stele *log, stele_lsn end)
+{
+    bool waits = false;
+    int rc = lead_or_follow(log, end, &waits);
+    if (waits)
+        atomic_fetch_sub(&log->sync.waiting, 1); /* the last touch */
+    return rc;
 }
 
 static int check_writer(const struct stele *log)
@@ -102,14 +123,10 @@ int stele_sync(struct stele *log, stele_lsn lsn)
     return stele__sync_until(log, end);
 }
 
-int stele_durable_wait(struct stele *log, stele_lsn lsn, int64_t timeout_ns)
+static int follow_until(struct stele *log, stele_lsn lsn, stele_lsn end, int64_t timeout_ns)
 {
-    if (log->read_only)
-        return stele__fail(STELE_EACCES, "%s: wait with a cursor on a read-only handle", log->path);
     const uint64_t start = stele__clock_monotonic_ns();
     int64_t left = timeout_ns;
-    stele_lsn end = lsn != STELE_LSN_ALL ? stele__min_u64(lsn, UINT64_MAX - 8) + 8
-                                         : atomic_load_explicit(&log->tail, memory_order_relaxed);
     while (!reached(log, end)) {
         if (atomic_load_explicit(&log->failed, memory_order_acquire) != 0)
             return stele__fail_latched(log);
@@ -123,4 +140,19 @@ int stele_durable_wait(struct stele *log, stele_lsn lsn, int64_t timeout_ns)
         (void)stele__sync_follow(log, end, false, left);
     }
     return 0;
+}
+
+int stele_durable_wait(struct stele *log, stele_lsn lsn, int64_t timeout_ns)
+{
+    if (log->read_only)
+        return stele__fail(STELE_EACCES, "%s: wait with a cursor on a read-only handle", log->path);
+    stele_lsn end = lsn != STELE_LSN_ALL ? stele__min_u64(lsn, UINT64_MAX - 8) + 8
+                                         : atomic_load_explicit(&log->tail, memory_order_relaxed);
+    if (reached(log, end))
+        return 0;
+    bool waits = false;
+    count_waiting(log, &waits);
+    int rc = follow_until(log, lsn, end, timeout_ns);
+    atomic_fetch_sub(&log->sync.waiting, 1);
+    return rc;
 }

@@ -12,7 +12,7 @@ void stele__tail_pad(struct stele *log, stele_lsn from, stele_lsn to)
                                               stele__dback(from, durable)));
 }
 
-/* The one writer whose slot crosses a boundary pads both sides of it; everybody after it is in the new
+/* [M4] The one writer whose slot crosses a boundary pads both sides of it; everybody after it is in the new
  * segment by arithmetic, so nobody waits and nobody spins. */
 static void cross(struct stele *log, stele_lsn lsn, uint64_t bytes)
 {

@@ -17,7 +17,7 @@
  * `reserved`: [*lsn, *lsn + bytes) is ours already; else nothing is. 0: *lsn is a usable slot. */
 int stele__tail_slow(struct stele *log, uint64_t bytes, bool reserved, stele_lsn *lsn);
 
-/* Add to the tail. Relaxed: atomicity is all that is needed, because slots are zero until published and
+/* [M2] Add to the tail. Relaxed: atomicity is all that is needed, because slots are zero until published and
  * whoever finds one does so through its record word. */
 static inline stele_lsn stele__tail_take(struct stele *log, uint64_t bytes)
 {
@@ -44,7 +44,7 @@ static inline void stele__tail_prefetch(const uint8_t *at, uint64_t bytes)
 /* Reserve `bytes` (a multiple of 8, at most a quarter of a segment) inside one segment. */
 static inline int stele__tail_reserve(struct stele *log, uint64_t bytes, stele_lsn *lsn)
 {
-    /* [P3] ACQUIRE pairs with the RELEASE in stele__space_open(): who sees `ready` sees the ring entries and
+    /* [M1] [P3] ACQUIRE pairs with the RELEASE in stele__space_open(): who sees `ready` sees the ring entries and
      * the zeroed slots below it. Relaxed, an appender could use an address that is not there yet. */
     stele_lsn ready = atomic_load_explicit(&log->ready, memory_order_acquire);
     if (STELE__UNLIKELY(atomic_load_explicit(&log->tail, memory_order_relaxed) + bytes > ready))
@@ -58,7 +58,7 @@ static inline int stele__tail_reserve(struct stele *log, uint64_t bytes, stele_l
 /* For the commit leader's marks: never waits. Returns false when there is no room right now. */
 bool stele__tail_try(struct stele *log, uint64_t bytes, stele_lsn *lsn);
 
-/* [P1] Publish a filled record. RELEASE pairs with ACQUIRE [P2] in stele__record_check() and
+/* [M5] [P1] Publish a filled record. RELEASE pairs with ACQUIRE [P2] in stele__record_check() and
  * stele__tail_peek(): who sees a non-zero word sees every byte stored before it. Relaxed, the leader could
  * persist, and a cursor show, a record whose payload is still zero. */
 static inline void stele__tail_publish(uint8_t *at, uint64_t word)

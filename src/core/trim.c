@@ -152,19 +152,25 @@ static uint64_t trim_limit(struct stele *log, stele_lsn lsn)
     return stele__min_u64(stele__min_u64(wanted, sealed), newest);
 }
 
+/* A quarantined segment has none, nor has one behind it whose chain nobody knows. What cannot be read is told when it
+ * is needed. */
+static bool has_footer(const struct stele *log, uint64_t sequence)
+{
+    uint8_t pages[2 * STELE__FOOTER_COPY];
+    char name[STELE__NAME_MAX];
+    stele__name_segment(name, sequence, stele__base_of(log, sequence));
+    int fd = stele__file_open(log->dirfd, name, false);
+    int rc = fd < 0 ? 0 : stele__file_read(fd, pages, sizeof pages, stele__footer_offset(log->data_bytes));
+    stele__file_close(fd);
+    return fd != -ENOENT && (fd < 0 || rc != 0 || !stele__is_zero(pages, sizeof pages));
+}
+
 static long trim_locked(struct stele *log, stele_lsn lsn)
 {
     const uint64_t first = log->control.first_sequence;
     uint64_t until = trim_limit(log, lsn);
-    /* A quarantined segment has no footer to begin behind: step back to one that does. */
-    char name[STELE__NAME_MAX];
-    for (; until > first; until--) {
-        stele__name_segment(name, until - 1, stele__base_of(log, until - 1));
-        int fd = stele__file_open(log->dirfd, name, false);
-        stele__file_close(fd);
-        if (fd != -ENOENT)
-            break;
-    }
+    while (until > first && !has_footer(log, until - 1)) /* step back to one to begin behind */
+        until--;
     int rc = until > first ? lock_front(log, first, &until) : 0;
     if (rc != 0 || until <= first)
         return rc;

@@ -17,6 +17,8 @@
 /* Segments were written by an opening of durability class none: what they call durable may live in a cache
  * only, until an opening of another class has persisted all of them. */
 #define STELE__CONTROL_UNSYNCED 1u
+/* An opening is cutting the end of the log: the zeroes behind it may live in a cache only. */
+#define STELE__CONTROL_CUTTING 2u
 
 struct stele__control {
     uint8_t uuid[16];
@@ -29,7 +31,7 @@ struct stele__control {
     uint64_t incompat, ro_compat;
     uint32_t incarnation; /* the highest given out when the block was written */
     uint8_t data_log2;
-    uint8_t flags; /* STELE__CONTROL_UNSYNCED */
+    uint8_t flags; /* STELE__CONTROL_UNSYNCED, STELE__CONTROL_CUTTING */
     uint8_t block; /* not stored: 0 or 1, where it was read from; the other is written next */
 };
 

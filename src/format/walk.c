@@ -26,6 +26,7 @@ static bool fold_to(struct stele__walk *walk, stele_lsn end)
         bool fill = wire == STELE__WIRE_FILL;
         walk->chain = stele__chain_fold(walk->chain, at, fill);
         walk->record_number += stele__wire_is_data(wire) ? 1 : 0;
+        walk->folded += stele__wire_is_data(wire) ? 1 : 0;
         walk->chain_at += fill ? 8 : stele__record_bytes(stele__word_len(word));
     }
     return walk->chain_at == end;
@@ -51,6 +52,8 @@ static const char *judge_mark(struct stele__walk *walk, const struct stele__mark
         return "the mark's position is not the start of a record";
     if (mark->chain != walk->chain)
         return "the chain differs: records before the mark were replaced, removed or reordered";
+    if (mark->record_number < walk->folded)
+        return "the mark counts fewer records than stand before it in its segment";
     if (!walk->record_number_known) {
         walk->record_number = mark->record_number;
         walk->record_number_known = true;

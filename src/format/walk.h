@@ -19,6 +19,7 @@ struct stele__walk {
     uint64_t chain;
     stele_lsn chain_at;
     uint64_t record_number; /* data records of the log before chain_at */
+    uint64_t folded;        /* those of them in this area */
     bool record_number_known;
 
     uint64_t records;   /* data records between the start and `at` */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,6 +34,18 @@ int stele__dir_sync(int dirfd)
         rc = fsync(dirfd);
     } while (rc != 0 && errno == EINTR);
     return rc != 0 ? -errno : 0;
+}
+
+int stele__dir_sync_parent(int dirfd)
+{
+    int fd = open_dir_at(dirfd, "..", 0);
+    if (fd == -EACCES) /* whoever may not read it cannot sync it, and may still use what is in it */
+        return 0;
+    if (fd < 0)
+        return fd;
+    int rc = stele__dir_sync(fd);
+    stele__file_close(fd);
+    return rc;
 }
 
 /* Give the fresh directory `name` its mode and make it, then its entry in the parent, durable. */
@@ -119,6 +132,11 @@ int stele__dir_each(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx
     }
     (void)closedir(dir);
     return rc;
+}
+
+int stele__dir_real(const char *path, char *out)
+{
+    return realpath(path, out) != NULL ? 0 : -errno;
 }
 
 int stele__dir_remove(const char *path)

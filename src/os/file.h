@@ -18,9 +18,13 @@ int stele__fd_above_standard(int fd);
 int stele__dir_open(const char *path);
 /* mkdir with exactly `mode` (umask must not narrow or widen it) and fsync of the parent. 0, -EEXIST, ... */
 int stele__dir_make(const char *path, mode_t mode);
+/* The path without links, "." and "..", in `out` (PATH_MAX bytes). 0, -ENOENT, ... */
+int stele__dir_real(const char *path, char *out);
 /* rmdir(2) of an empty directory. */
 int stele__dir_remove(const char *path);
 int stele__dir_sync(int dirfd);
+/* The directory around it, in which its name stands; 0 when that may not be read. */
+int stele__dir_sync_parent(int dirfd);
 /* Call fn for each name but "." and ".."; stops and returns fn's value when it is not 0. */
 int stele__dir_each(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx);
 

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_full_disk.c: a small tmpfs. Space is found when a segment is prepared, so a full disk is an error code, never a
- * signal; what was acknowledged stays readable, the log opens on the full disk, a trim makes room, appends go on. */
+/* test_full_disk.c: a small tmpfs, and a small ext4 where there are loop devices. Space is found when a
+ * segment is prepared, so a full disk is an error code, never a signal; what was acknowledged stays
+ * readable, the log opens on the full disk, a trim makes room, appends go on. */
+#include "lib/child.h"
 #include "lib/dir.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -19,6 +26,26 @@ struct disk {
     char log[320];
     bool mounted;
 };
+
+/* Leave `left` bytes free. */
+static void leave(const struct disk *disk, const char *file, uint64_t left)
+{
+    struct statvfs st;
+    char name[340];
+    (void)snprintf(name, sizeof name, "%s/%s", disk->path, file);
+    must(statvfs(disk->path, &st) == 0);
+    uint64_t spare = (uint64_t)st.f_bavail * st.f_frsize;
+    int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    must(fd >= 0);
+    if (spare > left)
+        must(fallocate(fd, 0, 0, (off_t)(spare - left)) == 0);
+    (void)close(fd);
+}
+
+static void fill(const struct disk *disk, uint64_t left)
+{
+    leave(disk, "filler", left);
+}
 
 static int disk_setup(void **state)
 {
@@ -34,6 +61,52 @@ static int disk_setup(void **state)
     return 0;
 }
 
+/* What an ext4 of our own takes and this machine does not have; NULL when it has everything. */
+static const char *ext4_missing(void)
+{
+    const char *excused = getenv("STELE_TEST_NO_MOUNT");
+    if (excused != NULL && strcmp(excused, "1") == 0)
+        return "permission to mount (STELE_TEST_NO_MOUNT)";
+    if (geteuid() != 0)
+        return "root";
+    if (access("/dev/loop-control", R_OK | W_OK) != 0)
+        return "/dev/loop-control";
+    if (system("command -v mkfs.ext4 >/dev/null") != 0)
+        return "mkfs.ext4 (Debian package e2fsprogs)";
+    return NULL;
+}
+
+/* The same on ext4, which finds blocks in its own way and needs some for itself. `ballast` leaves as much
+ * room as the tmpfs has. */
+static int disk_setup_ext4(void **state)
+{
+    struct disk *disk = calloc(1, sizeof *disk);
+    void *dir;
+    char command[900];
+    must(disk != NULL);
+    (void)dir_setup(&dir);
+    disk->dir = dir;
+    *state = disk;
+    (void)snprintf(disk->path, sizeof disk->path, "%s", dir_file(disk->dir, "disk"));
+    (void)snprintf(disk->log, sizeof disk->log, "%s/log", disk->path);
+    const char *missing = ext4_missing();
+    if (missing != NULL) {
+        print_message("SKIP: nothing was checked on a full ext4: this machine lacks %s\n", missing);
+        return 0;
+    }
+    const char *image = dir_file(disk->dir, "image");
+    must(mkdir(disk->path, 0755) == 0);
+    must(unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    (void)snprintf(
+        command, sizeof command,
+        "truncate -s 10M %s && mkfs.ext4 -q -F -b 4096 -J size=4 -m 0 %s && mount -t ext4 -o loop %s %s",
+        image, image, image, disk->path);
+    must(system(command) == 0);
+    disk->mounted = true;
+    leave(disk, "ballast", DISK);
+    return 0;
+}
+
 static int disk_teardown(void **state)
 {
     struct disk *disk = *state;
@@ -42,21 +115,6 @@ static int disk_teardown(void **state)
         dir_unmount(disk->path);
     free(disk);
     return dir_teardown(&dir);
-}
-
-/* Leave `left` bytes free. */
-static void fill(const struct disk *disk, uint64_t left)
-{
-    struct statvfs st;
-    char name[340];
-    (void)snprintf(name, sizeof name, "%s/filler", disk->path);
-    must(statvfs(disk->path, &st) == 0);
-    uint64_t spare = (uint64_t)st.f_bavail * st.f_frsize;
-    int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    must(fd >= 0);
-    if (spare > left)
-        must(fallocate(fd, 0, 0, (off_t)(spare - left)) == 0);
-    (void)close(fd);
 }
 
 static void a_full_disk_at_creation_is_an_error_and_leaves_nothing(void **state)
@@ -162,6 +220,83 @@ static void so_it_does_without_recycling(void **state)
     struct disk *disk = *state;
     if (disk->mounted)
         full_reopened_trimmed_and_full_again(disk, STELE_DURABILITY_AUTO, STELE_NO_RECYCLE);
+}
+
+/* The command, on a disk without a byte left. */
+static void the_command_trims_a_full_disk(void **state)
+{
+    struct disk *disk = *state;
+    const char *tool = getenv("STELE_TOOL");
+    if (!disk->mounted || tool == NULL || access(tool, X_OK) != 0)
+        return;
+    static stele_lsn lsns[RECORDS_MAX];
+    char command[800];
+    struct stele *log = log_open(disk->log, STELE_CREATE);
+    uint64_t count = append_noting(log, 0, lsns);
+    fill(disk, 0);
+    count = append_noting(log, count, lsns);
+    succeeds(stele_close(log));
+    (void)snprintf(command, sizeof command, "'%s' trim '%s' --before %llu >/dev/null 2>&1", tool, disk->log,
+                   (unsigned long long)(3 * SEGMENT_SMALL));
+    must(system(command) == 0);
+    log = log_open(disk->log, 0);
+    must(stele_first(log) == 3 * SEGMENT_SMALL);
+    uint64_t before = count;
+    count = append_noting(log, count, lsns);
+    must(count > before);
+    succeeds(stele_sync(log, STELE_LSN_ALL));
+    expect_range(log, number_at(lsns, count, 3 * SEGMENT_SMALL), count);
+    succeeds(stele_close(log));
+}
+
+/* ---- a limit on the size of a file, as ulimit -f sets it, is a full disk, too */
+
+struct limited {
+    struct disk *disk;
+    uint64_t count;
+};
+
+static void meet_the_limit(void *ctx)
+{
+    const struct limited *limited = ctx;
+    static stele_lsn lsns[RECORDS_MAX];
+    const struct rlimit small = {.rlim_cur = 16384, .rlim_max = RLIM_INFINITY},
+                        none = {RLIM_INFINITY, RLIM_INFINITY};
+    const struct stele_options options = log_options(STELE_CREATE);
+    struct stele *log = log_open(limited->disk->log, 0);
+    must(signal(SIGXFSZ, SIG_IGN) != SIG_ERR); /* else the kernel ends the process, whoever it is */
+    must(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    uint64_t count = limited->count;
+    uint8_t payload[NUMBERED_MAX];
+    int rc = 0;
+    for (; rc == 0 && count < RECORDS_MAX; count += rc == 0) {
+        struct iovec iov = {.iov_base = payload, .iov_len = numbered(count, payload)};
+        rc = stele_appendv(log, numbered_type(count), &iov, 1, &lsns[count]);
+    }
+    returns(STELE_ENOSPC, rc);
+    error_says("File too large");
+    succeeds(stele_sync(log, STELE_LSN_ALL));
+    expect_range(log, 0, count);
+    struct stele *other;
+    char path[340];
+    (void)snprintf(path, sizeof path, "%s/other", limited->disk->path);
+    returns(STELE_ENOSPC, stele_open(path, &options, &other));
+    must(!file_exists(path));
+    must(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    append_range(log, count, count + 200);
+    expect_range(log, 0, count + 200);
+    succeeds(stele_close(log));
+}
+
+static void a_limit_on_file_sizes_is_a_full_disk(void **state)
+{
+    struct limited limited = {.disk = *state, .count = 50};
+    if (!limited.disk->mounted)
+        return;
+    struct stele *log = log_open(limited.disk->log, STELE_CREATE);
+    append_range(log, 0, limited.count);
+    succeeds(stele_close(log));
+    child_join(child_start(meet_the_limit, &limited));
 }
 
 /* A batch is appended as far as it fits; a slot is not handed out. */
@@ -292,12 +427,21 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define LAW(name) cmocka_unit_test_setup_teardown(name, disk_setup, disk_teardown)
+#define LAW_EXT4(name) cmocka_unit_test_setup_teardown(name, disk_setup_ext4, disk_teardown)
         LAW(a_full_disk_at_creation_is_an_error_and_leaves_nothing),
         LAW(a_full_disk_stops_appends_and_a_trim_lets_them_go_on),
         LAW(so_it_does_for_a_single_appender),
         LAW(so_it_does_without_recycling),
         LAW(batches_and_slots_meet_the_full_disk_too),
         LAW(threads_racing_for_the_last_space_lose_nothing_acknowledged),
+        LAW(the_command_trims_a_full_disk),
+        LAW(a_limit_on_file_sizes_is_a_full_disk),
+        LAW_EXT4(a_full_disk_stops_appends_and_a_trim_lets_them_go_on),
+        LAW_EXT4(so_it_does_without_recycling),
+        LAW_EXT4(batches_and_slots_meet_the_full_disk_too),
+        LAW_EXT4(threads_racing_for_the_last_space_lose_nothing_acknowledged),
+        LAW_EXT4(the_command_trims_a_full_disk),
+        LAW_EXT4(a_limit_on_file_sizes_is_a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

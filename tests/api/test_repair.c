@@ -191,6 +191,34 @@ static void a_torn_tail_is_cut_and_kept(void **state)
     must(file_bytes(dir_file(dir, "kept/manifest.json")) > 100 && file_mode_of(name) == 0600);
 }
 
+static bool says_cutting(const struct dir *dir)
+{
+    uint8_t blocks[2 * STELE__CONTROL_PAGE];
+    struct stele__control control;
+    uint32_t copies;
+    file_read(log_file(dir, "control"), 0, blocks, sizeof blocks);
+    must(stele__control_decode(blocks, &control, &copies) == STELE__DECODE_OK);
+    return (control.flags & STELE__CONTROL_CUTTING) != 0;
+}
+
+/* The zeroes may be in a cache only when a repair is killed: an opening that finds them must not believe them. */
+static void a_cut_is_noted_until_an_opening_has_cut_again(void **state)
+{
+    struct dir *dir = *state;
+    fresh(dir);
+    stele_lsn end = verify_log(dir->log, NULL).end_lsn;
+    file_write(segment(dir, SEALED), offset_of(end), "unfinished business.....", 24);
+    must(!says_cutting(dir));
+    const struct stele_repair_options options = {.size = sizeof options, .flags = STELE_REPAIR_APPLY};
+    struct stele_repair_result result = {.size = sizeof result};
+    succeeds(stele_repair(dir->log, &options, &result));
+    must(says_cutting(dir) && result.after == STELE_CLEAN);
+    struct stele_options durable = log_options(0);
+    durable.durability = STELE_DURABILITY_MSYNC;
+    succeeds(stele_close(log_open_with(dir->log, &durable)));
+    must(!says_cutting(dir));
+}
+
 /* The image of a crash: records that nobody had acknowledged, the first of them torn, the others whole and
  * even in segments of their own. */
 static void whole_records_behind_a_torn_one_go_with_it(void **state)
@@ -664,6 +692,7 @@ int main(void)
         LAW(a_rebuilt_control_file_trusts_no_cache),
         LAW(a_lost_control_file_of_a_trimmed_log_is_rebuilt),
         LAW(a_torn_tail_is_cut_and_kept),
+        LAW(a_cut_is_noted_until_an_opening_has_cut_again),
         LAW(whole_records_behind_a_torn_one_go_with_it),
         LAW(torn_bytes_in_prepared_segments_are_removed),
         LAW(segments_get_their_names_back),

@@ -20,43 +20,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/sim_budget.h"
 #include "lib/sim_damage.h"
+#include "lib/sim_interpose.h"
+#include "lib/sim_run.h"
 #include "lib/sim_world.h"
 
-#define IMAGES UINT64_C(8000)
+#define IMAGES UINT64_C(100000)
 #define IMAGES_PER_LOG 40u
 #define STEPS 80u
 
 struct trial {
-    char scratch[256];
     struct sim_world world; /* the log that is written */
     struct sim then, sound; /* an earlier durable image of it, and the last one */
     struct sim_world hurt;  /* a damaged copy of that */
     struct sim_truth truth;
     struct sim_items items;
     struct sim_rand rand;
-    struct sim_budget budget;
-    bool broken;                   /* in the middle of something: nothing can be closed any more */
-    uint64_t seed, images, serial; /* of the log; damaged in all, and of this log */
-    uint64_t corrupt, torn, clean, expected, in_sealed;
+    struct sim_run *run;
+    uint64_t seed; /* of the log */
     char did[2][SIM_DID];
 };
 
+enum count { IMAGE, CORRUPT, TORN, CLEAN, EXPECTED, IN_SEALED, LOGS };
+
 static void violation(struct trial *t, const char *what, const struct sim_expect *expect)
 {
-    fprintf(stderr, "\n%s\n  damage: %s%s%s\n", what, t->did[0], t->did[1][0] != '\0' ? "; " : "", t->did[1]);
-    if (expect != NULL)
-        fprintf(stderr,
-                "  first damaged record at lsn %" PRId64 "%s, what is left vouches for lsn %" PRIu64
-                "; %s; control file %s\n",
-                (int64_t)expect->end, expect->in_sealed ? " (sealed)" : "", expect->vouch,
-                expect->lost ? "a segment is lost" : expect->healed ? "nothing is lost" : "no segment is lost",
-                expect->control ? "lost" : "readable");
-    fprintf(stderr, "after %" PRIu64 " images. Again: STELE_SEED=%" PRIu64 " STELE_SIM_IMAGE=%" PRIu64 "\n",
-            t->images, t->seed, t->serial);
-    t->broken = true;
-    fail_msg("%s", what);
+    char why[1024];
+    int n =
+        snprintf(why, sizeof why, "damage: %s%s%s", t->did[0], t->did[1][0] != '\0' ? "; " : "", t->did[1]);
+    if (expect != NULL && n > 0 && (size_t)n < sizeof why)
+        (void)snprintf(why + n, sizeof why - (size_t)n,
+                       "\n   first damaged record at lsn %" PRId64 "%s, what is left vouches for lsn %" PRIu64
+                       "; %s; control file %s",
+                       (int64_t)expect->end, expect->in_sealed ? " (sealed)" : "", expect->vouch,
+                       expect->lost     ? "a segment is lost"
+                       : expect->healed ? "nothing is lost"
+                                        : "no segment is lost",
+                       expect->control ? "lost" : "readable");
+    sim_run_violation(t->run, what, why);
 }
 
 static bool is_corrupt(const struct sim_expect *expect)
@@ -68,7 +69,7 @@ static bool is_corrupt(const struct sim_expect *expect)
 static void print_problem(void *ctx, const struct stele_problem *problem)
 {
     const struct trial *t = ctx;
-    if (t->budget.only != 0) /* shown again: show all there is */
+    if (t->run->narrate)
         fprintf(stderr, "  verify: %s offset %" PRIu64 " lsn %" PRId64 " %s: %s%s\n", problem->segment,
                 problem->offset, (int64_t)problem->lsn, problem->kind, problem->detail,
                 problem->harmless ? " (harmless)" : "");
@@ -81,9 +82,9 @@ static void verify(struct trial *t, const struct sim_expect *expect)
     int rc = stele_verify(t->hurt.sim.dir, &options, &result);
     if (rc != 0)
         violation(t, stele_last_error(), expect);
-    t->corrupt += result.verdict == STELE_CORRUPT ? 1 : 0;
-    t->torn += result.verdict == STELE_TORN ? 1 : 0;
-    t->clean += result.verdict == STELE_CLEAN ? 1 : 0;
+    t->run->count[CORRUPT] += result.verdict == STELE_CORRUPT ? 1 : 0;
+    t->run->count[TORN] += result.verdict == STELE_TORN ? 1 : 0;
+    t->run->count[CLEAN] += result.verdict == STELE_CLEAN ? 1 : 0;
     if (is_corrupt(expect) && result.verdict != STELE_CORRUPT)
         violation(t, "stele_verify() does not call it corruption", expect);
     /* A last commit that nothing vouches for, zeroed, is a log that ends before it. */
@@ -132,13 +133,11 @@ static void read_only(struct trial *t, const struct sim_expect *expect)
 /* The library refused: then it has not touched a byte or a name. */
 static void judge_untouched(struct trial *t, const struct sim_expect *expect)
 {
-    if (t->hurt.sim.op_count > 0)
-        violation(t, "a log that was refused has changed names", expect);
-    for (uint32_t i = 0; i < t->hurt.sim.file_count; i++) {
-        const struct sim_file *file = &t->hurt.sim.files[i];
-        if (file->used && memcmp(file->live, file->disk, file->bytes) != 0)
-            violation(t, "a log that was refused has changed bytes", expect);
-    }
+    for (uint32_t i = 0; i < t->hurt.sim.file_count; i++) /* a scratch file may have come and gone */
+        if (t->hurt.sim.files[i].used && strcmp(t->hurt.sim.files[i].name, t->hurt.sim.files[i].on_disk) != 0)
+            violation(t, "a log that was refused has changed names", expect);
+    if (!sim_is_settled(&t->hurt.sim))
+        violation(t, "a log that was refused has changed bytes", expect);
 }
 
 static void writable(struct trial *t, const struct sim_expect *expect)
@@ -160,23 +159,32 @@ static void writable(struct trial *t, const struct sim_expect *expect)
     sim_world_kill(world);
 }
 
+static bool damage(struct trial *t, uint32_t number)
+{
+    struct sim_damage damage = {.hurt = &t->hurt.sim, .then = &t->then, .items = &t->items, .rand = &t->rand};
+    if (!sim_run_has(t->run, 0, SIM_PART_FAULT, number))
+        return false;
+    sim_damage_do(&damage, t->did[number]);
+    return true;
+}
+
 static void one_image(struct trial *t)
 {
-    t->serial++;
-    t->rand = sim_rand_of(t->seed ^ (UINT64_C(1) << 41), t->serial);
-    if (t->budget.only != 0 && t->budget.only != t->serial)
+    if (!sim_run_image(t->run))
         return;
-    t->images++;
+    t->rand = sim_rand_of(t->seed ^ (UINT64_C(1) << 41), t->run->in_step);
     sim_kill(&t->sound, &t->hurt.sim);
     t->hurt.truth.created = true;
+    t->hurt.rand = sim_rand_of(sim_rand_next(&t->rand), 0);
     t->did[0][0] = t->did[1][0] = '\0';
-    struct sim_damage damage = {.hurt = &t->hurt.sim, .then = &t->then, .items = &t->items, .rand = &t->rand};
-    sim_damage_do(&damage, t->did[0]);
-    if (sim_rand_one_in(&t->rand, 8))
-        sim_damage_do(&damage, t->did[1]);
+    const bool twice = sim_rand_one_in(&t->rand, 8);
+    if (!damage(t, 0) && !twice)
+        return;
+    if (twice)
+        (void)damage(t, 1);
     struct sim_expect expect = sim_items_judge(&t->items, &t->hurt.sim);
-    t->expected += is_corrupt(&expect) ? 1 : 0;
-    t->in_sealed += expect.in_sealed ? 1 : 0;
+    t->run->count[EXPECTED] += is_corrupt(&expect) ? 1 : 0;
+    t->run->count[IN_SEALED] += expect.in_sealed ? 1 : 0;
     verify(t, &expect);
     read_only(t, &expect);
     writable(t, &expect);
@@ -193,17 +201,19 @@ static void write_log(struct trial *t)
 {
     struct sim_world *world = &t->world;
     const uint64_t steps = STEPS / 4 + sim_rand_below(&t->rand, STEPS);
+    const bool orderly = sim_rand_one_in(&t->rand, 2);
     if (!sim_world_do(world, SIM_DO_OPEN))
         violation(t, world->truth.why, NULL);
     for (uint64_t step = 0; step < steps; step++) {
-        if (!sim_world_step(world))
+        world->rand = sim_rand_of(t->seed ^ (UINT64_C(1) << 43), step);
+        if (sim_run_has(t->run, 0, SIM_PART_STEP, step) && !sim_world_step(world))
             violation(t, world->truth.why, NULL);
         if (step == steps / 2)
             durable_image(t, &t->then);
     }
     bool ok = world->log != NULL || sim_world_do(world, SIM_DO_OPEN);
     ok = ok && sim_world_sync_all(world);
-    if (ok && sim_rand_one_in(&t->rand, 2))
+    if (ok && orderly)
         ok = sim_world_do(world, SIM_DO_CLOSE);
     if (!ok)
         violation(t, world->truth.why, NULL);
@@ -213,19 +223,23 @@ static void write_log(struct trial *t)
     sim_world_kill(world);
 }
 
-static void one_log(struct trial *t, uint64_t seed)
+static void one_log(void *ctx, uint64_t seed)
 {
+    struct trial *t = ctx;
     struct sim_world *world = &t->world;
     t->seed = seed;
-    t->serial = 0;
     t->rand = sim_rand_of(seed, 2);
     world->rand = sim_rand_of(seed, 3);
+    sim_sys_begin(seed);
     sim_reset(&world->sim);
     world->sim.model = sim_rand_one_in(&t->rand, 2) ? SIM_PMEM : SIM_BLOCK;
+    world->sim.narrate = t->run->narrate;
     world->size_style = (uint32_t)sim_rand_below(&t->rand, 4);
     world->lazy = sim_rand_one_in(&t->rand, 3);
+    world->crowded = sim_rand_one_in(&t->rand, 4);
     sim_truth_free(&world->truth);
     sim_reset(&t->then);
+    sim_run_tell(t->run, "\nA log on a simulated machine:");
     write_log(t);
     size_t kept = 0; /* what the sound image shows; the rest was trimmed or given up */
     for (size_t i = 0; i < t->truth.count; i++)
@@ -233,64 +247,60 @@ static void one_log(struct trial *t, uint64_t seed)
             t->truth.entries[kept++] = t->truth.entries[i];
     t->truth.count = kept;
     sim_items_find(&t->items, &t->sound, t->truth.first);
-    for (uint32_t i = 0; i < IMAGES_PER_LOG && t->images < t->budget.images; i++)
+    t->run->count[LOGS]++;
+    for (uint32_t i = 0; i < IMAGES_PER_LOG && !sim_run_done(t->run); i++)
         one_image(t);
 }
 
-static int setup(void **state)
+static void *begin(struct sim_run *run)
 {
     struct trial *t = calloc(1, sizeof *t);
-    char path[300];
-    assert_non_null(t);
-    sim_scratch_make(t->scratch);
-    (void)snprintf(path, sizeof path, "%s/log", t->scratch);
-    sim_world_open(&t->world, path, 1);
-    (void)snprintf(path, sizeof path, "%s/then", t->scratch);
-    sim_open(&t->then, path, 2);
-    (void)snprintf(path, sizeof path, "%s/sound", t->scratch);
-    sim_open(&t->sound, path, 3);
-    (void)snprintf(path, sizeof path, "%s/hurt", t->scratch);
-    sim_world_open(&t->hurt, path, 4);
-    *state = t;
-    return 0;
+    sim__check(t != NULL, "memory for a campaign");
+    t->run = run;
+    sim_world_open(&t->world, 1);
+    sim_open(&t->then, 2);
+    sim_open(&t->sound, 3);
+    sim_world_open(&t->hurt, 4);
+    return t;
 }
 
-static int teardown(void **state)
+static void end(void *ctx)
 {
-    struct trial *t = *state;
-    if (!t->broken) {
-        sim_world_close(&t->world);
-        sim_close(&t->then);
-        sim_close(&t->sound);
-        sim_world_close(&t->hurt);
-    }
+    struct trial *t = ctx;
+    sim_world_close(&t->world);
+    sim_close(&t->then);
+    sim_close(&t->sound);
+    sim_world_close(&t->hurt);
     sim_truth_free(&t->truth);
     sim_items_free(&t->items);
-    sim_scratch_remove(t->scratch);
     free(t);
-    return 0;
 }
 
 static void damage_below_a_vouched_point_is_corruption_and_never_a_shorter_log(void **state)
 {
-    struct trial *t = *state;
-    sim_budget_begin(&t->budget, IMAGES);
-    uint64_t seed = t->budget.seed;
-    do {
-        one_log(t, seed++);
-    } while (sim_budget_left(&t->budget, t->images));
-    printf("%" PRIu64 " damaged images: %" PRIu64 " corrupt (%" PRIu64 " had to be), %" PRIu64
+    const struct sim_campaign campaign = {.program = "crash/test_damage_images",
+                                          .images = IMAGES,
+                                          .begin = begin,
+                                          .workload = one_log,
+                                          .end = end};
+    struct sim_budget budget;
+    uint64_t n[SIM_COUNTS];
+    (void)state;
+    assert_true(sim_run(&campaign, &budget, n));
+    double took = sim_budget_took(&budget);
+    printf("%" PRIu64 " damaged images, seeds %" PRIu64 " to %" PRIu64 ", %" PRIu32
+           " workers (%.1f s, %.0f a second): %" PRIu64 " corrupt (%" PRIu64 " had to be), %" PRIu64
            " torn, %" PRIu64 " clean; %" PRIu64 " with the first damaged record in a sealed segment\n",
-           t->images, t->corrupt, t->expected, t->torn, t->clean, t->in_sealed);
-    if (t->budget.complete)
-        assert_true(t->expected > 0 && t->torn > 0 && t->clean > 0 && t->in_sealed > 0);
+           n[IMAGE], budget.seed, budget.seed + n[LOGS] - 1, budget.workers, took, (double)n[IMAGE] / took,
+           n[CORRUPT], n[EXPECTED], n[TORN], n[CLEAN], n[IN_SEALED]);
+    for (enum count what = CORRUPT; what <= LOGS && budget.complete; what++)
+        assert_true(n[what] > 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(damage_below_a_vouched_point_is_corruption_and_never_a_shorter_log,
-                                        setup, teardown),
+        cmocka_unit_test(damage_below_a_vouched_point_is_corruption_and_never_a_shorter_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,34 +17,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/sim_budget.h"
+#include "lib/sim_interpose.h"
 #include "lib/sim_items.h"
+#include "lib/sim_run.h"
 #include "lib/sim_world.h"
 
-#define IMAGES UINT64_C(3000)
+#define IMAGES UINT64_C(50000)
 #define IMAGES_PER_LOG 40u
 #define STEPS_BEFORE 20u
 #define STEPS_AFTER 70u
 
 struct trial {
-    char scratch[256];
     struct sim_world world[2]; /* the histories */
     struct sim durable[2];     /* their durable images */
     struct sim_world hurt;     /* the first one with a piece of the second */
     struct sim_items items;
     struct sim_rand rand;
-    struct sim_budget budget;
-    bool broken;
-    uint64_t seed, images, serial, told, segments;
+    struct sim_run *run;
+    uint64_t seed;
     char did[160];
 };
 
+enum count { IMAGE, SEGMENTS, RECORDS, TOLD, LOGS };
+
 static void violation(struct trial *t, const char *what)
 {
-    fprintf(stderr, "\n%s\n  %s\nafter %" PRIu64 " images. Again: STELE_SEED=%" PRIu64 " STELE_SIM_IMAGE=%" PRIu64 "\n", what,
-            t->did, t->images, t->seed, t->serial);
-    t->broken = true;
-    fail_msg("%s", what);
+    sim_run_violation(t->run, what, t->did);
 }
 
 static void must(struct trial *t, struct sim_world *world, bool ok)
@@ -53,15 +51,24 @@ static void must(struct trial *t, struct sim_world *world, bool ok)
         violation(t, world->truth.why);
 }
 
+static void steps(struct trial *t, struct sim_world *world, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++) {
+        world->rand = sim_rand_of(t->seed ^ (UINT64_C(1) << 43), i);
+        if (sim_run_has(t->run, 0, SIM_PART_STEP, i))
+            must(t, world, sim_world_step(world));
+    }
+}
+
 /* One history, to its end: closed, or cut off right after a sync. */
 static void live_on(struct trial *t, int which, bool orderly)
 {
     struct sim_world *world = &t->world[which];
     const struct sim_cut cut = {.grain = SIM_PAGE, .keep = SIM_KEEP_NONE};
     sim_payload_twist(which == 0 ? 0 : 12345);
+    sim_run_tell(t->run, which == 0 ? "  one history:" : "  the other history:");
     must(t, world, sim_world_do(world, SIM_DO_OPEN));
-    for (uint32_t i = 0; i < STEPS_AFTER; i++)
-        must(t, world, sim_world_step(world));
+    steps(t, world, STEPS_BEFORE, STEPS_BEFORE + STEPS_AFTER);
     must(t, world, world->log != NULL || sim_world_do(world, SIM_DO_OPEN));
     must(t, world, sim_world_sync_all(world));
     if (orderly)
@@ -72,20 +79,21 @@ static void live_on(struct trial *t, int which, bool orderly)
     sim_payload_twist(0);
 }
 
-static void begin(struct trial *t, uint64_t seed)
+static void write_logs(struct trial *t, uint64_t seed)
 {
     struct sim_world *world = &t->world[0], *other = &t->world[1];
     t->seed = seed;
-    t->serial = 0;
+    sim_sys_begin(seed);
     t->rand = sim_rand_of(seed, 2);
     world->rand = sim_rand_of(seed, 3);
     sim_reset(&world->sim);
     world->sim.model = SIM_BLOCK;
+    world->sim.narrate = other->sim.narrate = t->run->narrate;
+    sim_run_tell(t->run, "\nA log on a simulated machine:");
     world->size_style = (uint32_t)sim_rand_below(&t->rand, 3);
     sim_truth_free(&world->truth);
     must(t, world, sim_world_do(world, SIM_DO_OPEN));
-    for (uint32_t i = 0; i < STEPS_BEFORE; i++)
-        must(t, world, sim_world_step(world));
+    steps(t, world, 0, STEPS_BEFORE);
     must(t, world, world->log != NULL || sim_world_do(world, SIM_DO_OPEN));
     must(t, world, sim_world_sync_all(world) && sim_world_do(world, SIM_DO_CLOSE));
     /* The snapshot. */
@@ -93,6 +101,7 @@ static void begin(struct trial *t, uint64_t seed)
     sim_truth_copy(&other->truth, &world->truth);
     other->rand = world->rand;
     other->size_style = world->size_style;
+    sim_run_tell(t->run, "  a snapshot is taken");
     bool orderly = sim_rand_one_in(&t->rand, 2);
     live_on(t, 0, orderly);
     live_on(t, 1, orderly);
@@ -122,7 +131,8 @@ static bool is_known(struct trial *t, const struct sim_item *piece)
         const struct sim_item *item = &t->items.list[i];
         const struct sim_segment *segment = &t->items.segments[item->segment];
         bool next = item->kind != SIM_ITEM_CONTROL && segment->base == own->base + SIM_SEGMENT;
-        if ((item->segment == piece->segment && item->upto > piece->lsn) || (next && (segment->sealed || item->upto != 0)))
+        if ((item->segment == piece->segment && item->upto > piece->lsn) ||
+            (next && (segment->sealed || item->upto != 0)))
             return true;
     }
     return own->sealed;
@@ -142,8 +152,9 @@ static bool put_records(struct trial *t, size_t at, bool *sealed)
         memcpy(sim_find(&t->hurt.sim, item->file->name)->live + item->offset, others(t, item), item->len);
     }
     *sealed = t->items.segments[first->segment].sealed;
-    (void)snprintf(t->did, sizeof t->did, "%zu records of the other history from lsn %" PRIu64 " on, %s", done, first->lsn,
-                   *sealed ? "in a sealed segment" : "not sealed");
+    t->run->count[RECORDS]++;
+    (void)snprintf(t->did, sizeof t->did, "%zu records of the other history from lsn %" PRIu64 " on, %s",
+                   done, first->lsn, *sealed ? "in a sealed segment" : "not sealed");
     return true;
 }
 
@@ -162,92 +173,102 @@ static bool put_segment(struct trial *t, size_t at, bool *sealed)
     }
     if (!join)
         return false;
-    memcpy(sim_find(&t->hurt.sim, segment->file->name)->live, sim_find(&t->durable[1], segment->file->name)->live,
-           segment->file->bytes);
+    memcpy(sim_find(&t->hurt.sim, segment->file->name)->live,
+           sim_find(&t->durable[1], segment->file->name)->live, segment->file->bytes);
     (void)snprintf(t->did, sizeof t->did, "the other history's %s", segment->file->name);
-    t->segments++;
+    t->run->count[SEGMENTS]++;
     return true;
 }
 
 static void one_image(struct trial *t)
 {
     bool sealed = false;
-    t->serial++;
-    t->rand = sim_rand_of(t->seed ^ (UINT64_C(1) << 42), t->serial);
-    if (t->items.count == 0 || (t->budget.only != 0 && t->budget.only != t->serial))
+    t->rand = sim_rand_of(t->seed ^ (UINT64_C(1) << 42), t->run->in_step);
+    if (t->items.count == 0 || !sim_run_image(t->run))
         return;
     sim_kill(&t->durable[0], &t->hurt.sim);
     t->hurt.truth.created = true;
-    size_t at = (size_t)sim_rand_below(&t->rand, t->items.count);
-    if (sim_rand_one_in(&t->rand, 4) ? !put_segment(t, at, &sealed) : !put_records(t, at, &sealed))
-        return; /* the piece is older than the fork, or nothing knows better: the last commit */
-    t->images++;
+    t->hurt.rand = sim_rand_of(sim_rand_next(&t->rand), 0);
+    /* A piece may be older than the fork, or nothing knows better, being of the last commit: then another one. */
+    bool put = false;
+    for (uint32_t tries = 0; !put && tries < 200; tries++) {
+        size_t at = (size_t)sim_rand_below(&t->rand, t->items.count);
+        put = sim_rand_one_in(&t->rand, 4) ? put_segment(t, at, &sealed) : put_records(t, at, &sealed);
+    }
+    if (!put)
+        return;
     struct stele_verify_result result = {.size = sizeof result};
     int rc = stele_verify(t->hurt.sim.dir, NULL, &result);
     if (rc != 0)
         violation(t, stele_last_error());
     if (result.verdict != STELE_CORRUPT)
         violation(t, "stele_verify() believes a splice of two histories");
-    t->told++;
+    t->run->count[TOLD]++;
     rc = sim_world_start(&t->hurt);
     sim_world_kill(&t->hurt);
     if (rc != STELE_ECORRUPT && !(rc == 0 && sealed)) /* sealed contents are verify's and the readers' */
         violation(t, "a splice of two histories was opened for writing");
 }
 
-static int setup(void **state)
+static void one_log(void *ctx, uint64_t seed)
 {
-    struct trial *t = calloc(1, sizeof *t);
-    char path[300];
-    assert_non_null(t);
-    sim_scratch_make(t->scratch);
-    for (uint32_t i = 0; i < 2; i++) {
-        (void)snprintf(path, sizeof path, "%s/history%" PRIu32, t->scratch, i);
-        sim_world_open(&t->world[i], path, i);
-        (void)snprintf(path, sizeof path, "%s/durable%" PRIu32, t->scratch, i);
-        sim_open(&t->durable[i], path, i);
-    }
-    (void)snprintf(path, sizeof path, "%s/hurt", t->scratch);
-    sim_world_open(&t->hurt, path, 4);
-    *state = t;
-    return 0;
+    struct trial *t = ctx;
+    write_logs(t, seed);
+    t->run->count[LOGS]++;
+    for (uint32_t i = 0; i < IMAGES_PER_LOG && !sim_run_done(t->run); i++)
+        one_image(t);
 }
 
-static int teardown(void **state)
+static void *begin(struct sim_run *run)
 {
-    struct trial *t = *state;
-    for (uint32_t i = 0; i < 2 && !t->broken; i++) {
+    struct trial *t = calloc(1, sizeof *t);
+    sim__check(t != NULL, "memory for a campaign");
+    t->run = run;
+    for (uint32_t i = 0; i < 2; i++) {
+        sim_world_open(&t->world[i], i);
+        sim_open(&t->durable[i], i);
+    }
+    sim_world_open(&t->hurt, 4);
+    return t;
+}
+
+static void end(void *ctx)
+{
+    struct trial *t = ctx;
+    for (uint32_t i = 0; i < 2; i++) {
         sim_world_close(&t->world[i]);
         sim_close(&t->durable[i]);
     }
-    if (!t->broken)
-        sim_world_close(&t->hurt);
+    sim_world_close(&t->hurt);
     sim_items_free(&t->items);
-    sim_scratch_remove(t->scratch);
     free(t);
-    return 0;
 }
 
 static void the_chain_tells_two_histories_apart(void **state)
 {
-    struct trial *t = *state;
-    sim_budget_begin(&t->budget, IMAGES);
-    uint64_t seed = t->budget.seed;
-    do {
-        begin(t, seed++);
-        for (uint32_t i = 0; i < IMAGES_PER_LOG && t->images < t->budget.images; i++)
-            one_image(t);
-    } while (sim_budget_left(&t->budget, t->images));
-    printf("%" PRIu64 " splices of two histories, %" PRIu64 " of whole segments: %" PRIu64 " told\n", t->images, t->segments,
-           t->told);
-    if (t->budget.complete)
-        assert_true(t->segments > 0 && t->told == t->images && t->images > t->segments);
+    const struct sim_campaign campaign = {.program = "crash/test_fork_images",
+                                          .images = IMAGES,
+                                          .begin = begin,
+                                          .workload = one_log,
+                                          .end = end};
+    struct sim_budget budget;
+    uint64_t n[SIM_COUNTS];
+    (void)state;
+    assert_true(sim_run(&campaign, &budget, n));
+    double took = sim_budget_took(&budget);
+    printf("%" PRIu64 " images, seeds %" PRIu64 " to %" PRIu64 ", %" PRIu32
+           " workers (%.1f s, %.0f a second): %" PRIu64 " splices of two histories told, %" PRIu64
+           " of whole segments, %" PRIu64 " of records\n",
+           n[IMAGE], budget.seed, budget.seed + n[LOGS] - 1, budget.workers, took, (double)n[IMAGE] / took,
+           n[TOLD], n[SEGMENTS], n[RECORDS]);
+    for (enum count what = SEGMENTS; what <= LOGS && budget.complete; what++)
+        assert_true(n[what] > 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_chain_tells_two_histories_apart, setup, teardown),
+        cmocka_unit_test(the_chain_tells_two_histories_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

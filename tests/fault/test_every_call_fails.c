@@ -22,124 +22,45 @@
 #include <string.h>
 
 #include "core/helper.h"
-#include "core/log.h"
-#include "lib/sim_world.h"
-
-enum action { OPEN, APPEND, BATCH, SYNC, SYNC_BEGIN, STEP, TRIM, CLOSE, KILL };
-
-struct step {
-    enum action action;
-    uint32_t count, len; /* records of so many bytes */
-};
-
-/* Segments have 64 KiB, so seven records of 9,000 bytes. */
-static const struct step life[] = {
-    {OPEN, 0, 0},    {APPEND, 3, 100}, {SYNC, 0, 0},      {APPEND, 9, 9000},  {STEP, 0, 0},
-    {SYNC, 0, 0},    {STEP, 0, 0},     {BATCH, 8, 4000},  {APPEND, 5, 9000},  {SYNC_BEGIN, 0, 0},
-    {STEP, 0, 0},    {TRIM, 0, 0},     {APPEND, 9, 9000}, {SYNC, 0, 0},       {STEP, 0, 0},
-    {CLOSE, 0, 0},   {OPEN, 0, 0},     {APPEND, 2, 60},   {SYNC, 0, 0},       {APPEND, 12, 9000},
-    {KILL, 0, 0},    {OPEN, 0, 0},     {TRIM, 0, 0},      {APPEND, 12, 9000}, {SYNC, 0, 0},
-    {APPEND, 1, 40}, {CLOSE, 0, 0},
-};
+#include "lib/sim_interpose.h"
+#include "lib/sim_life.h"
 
 struct run {
-    char scratch[256];
     bool broken; /* in the middle of something: nothing can be closed any more */
     struct sim_world world, image;
     uint64_t variant; /* of the options */
     uint64_t fault;   /* which call */
     int error;
     bool all_after;
-    enum action action; /* at work */
+    uint32_t kinds;         /* of calls that fail */
+    enum sim_action action; /* at work */
     uint64_t runs, latched, swallowed, images;
 };
 
 static void violation(struct run *run, const struct sim_world *world, const char *what)
 {
-    static const char *const actions[] = {"open",        "append", "batch", "sync", "sync_begin",
-                                          "helper step", "trim",   "close", "kill"};
-    static const char *const calls[] = {"create", "open", "persist", "rename", "unlink", "sync_dir"};
     fprintf(stderr, "\ncall %" PRIu64 " (%s)%s fails with %s on %s; at work: %s\n  %s\n  %s\n", run->fault,
-            calls[run->world.sim.fault.call], run->all_after ? " and all after it" : "", strerror(run->error),
-            run->world.sim.model == SIM_PMEM ? "pmem" : "block", actions[run->action], what,
-            world->truth.why);
+            sim_call_names[run->world.sim.fault.call], run->all_after ? " and all after it" : "",
+            strerror(run->error), run->world.sim.model == SIM_PMEM ? "pmem" : "block",
+            sim_life_names[run->action], what, world->truth.why);
     run->broken = true;
     fail_msg("%s", what);
 }
 
-/* 0 or the error of the first append that failed. */
-static int append(struct sim_world *world, uint32_t count, uint32_t len)
+static int act(struct run *run, const struct sim_act *step)
 {
-    int rc = 0;
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
-        uint32_t at;
-        stele_lsn lsn;
-        const uint8_t *data = sim_payload(&world->rand, len, &at);
-        rc = stele_append(world->log, data, len, &lsn);
-        if (rc == 0)
-            sim_truth_add(&world->truth, lsn, 0, len, at, SIM_SLOT_PUBLISHED);
-    }
+    run->action = step->action;
+    int rc = sim_life_do(&run->world, step);
+    if (rc == SIM_LAW_BROKEN)
+        violation(run, &run->world, "opening broke the law");
     return rc;
-}
-
-static int append_batch(struct sim_world *world, uint32_t count, uint32_t len)
-{
-    struct sim_batch batch = {.count = count};
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *data = sim_payload(&world->rand, len, &batch.at[i]);
-        batch.entries[i] = (struct stele_entry){.data = data, .len = len, .type = i, .lsn = STELE_LSN_NONE};
-    }
-    world->truth.batch = &batch;
-    long rc = stele_append_batch(world->log, batch.entries, count);
-    sim_truth_note_batch(&world->truth);
-    world->truth.batch = NULL;
-    if (rc < 0)
-        return (int)rc;
-    return (uint32_t)rc == count
-               ? 0
-               : STELE_ENOSPC; /* a part went in; which error met the rest, the message says */
-}
-
-static int trim(struct sim_world *world)
-{
-    struct sim_truth *truth = &world->truth;
-    stele_lsn first = truth->first, lsn = stele_durable(world->log);
-    truth->first_limit = lsn & ~(SIM_SEGMENT - 1);
-    long rc = stele_trim(world->log, lsn, &first);
-    if (rc >= 0)
-        truth->first = truth->first_limit = first;
-    return rc < 0 ? (int)rc : 0;
 }
 
 static int reopen(struct run *run, struct sim_world *world)
 {
-    int rc = sim_world_start(world);
-    if (rc == 0 && !sim_world_judge(world))
+    int rc = sim_life_open(world);
+    if (rc == SIM_LAW_BROKEN)
         violation(run, world, "opening broke the law");
-    return rc;
-}
-
-static int act(struct run *run, const struct step *step)
-{
-    struct sim_world *world = &run->world;
-    int rc = 0;
-    run->action = step->action;
-    switch (step->action) {
-    case OPEN: return reopen(run, world);
-    case APPEND: return append(world, step->count, step->len);
-    case BATCH: return append_batch(world, step->count, step->len);
-    case SYNC: return stele_sync(world->log, STELE_LSN_ALL);
-    case SYNC_BEGIN: return stele_sync_begin(world->log);
-    case STEP: (void)stele__helper_step(world->log, true); return 0;
-    case TRIM: return trim(world);
-    case CLOSE:
-        rc = stele_close(world->log);
-        world->log = NULL;
-        if (rc == 0 && world->truth.count > 0) /* then everything published is durable */
-            world->truth.acked = world->truth.entries[world->truth.count - 1].lsn + 8;
-        return rc;
-    case KILL: sim_world_kill(world); return 0;
-    }
     return rc;
 }
 
@@ -153,8 +74,8 @@ static void judge_error(struct run *run, int rc)
 {
     const struct sim_world *world = &run->world;
     const int own = run->error == EIO ? STELE_EIO : run->error == EACCES ? STELE_EACCES : STELE_ENOSPC;
-    const bool batch_cut = run->action == BATCH && rc == STELE_ENOSPC;
-    const bool latched = rc == STELE_EFAILED && (failed(world) || run->action == CLOSE);
+    const bool batch_cut = run->action == SIM_LIFE_BATCH && rc == STELE_ENOSPC;
+    const bool latched = rc == STELE_EFAILED && (failed(world) || run->action == SIM_LIFE_CLOSE);
     if (world->sim.fault.fired == 0)
         violation(run, world, stele_last_error());
     if (rc != own && !latched && !batch_cut)
@@ -163,7 +84,7 @@ static void judge_error(struct run *run, int rc)
         violation(run, world, "the message does not name the log");
     if (strstr(stele_last_error(), strerror(run->error)) == NULL)
         violation(run, world, "the message does not name the error");
-    if (run->action == SYNC && !failed(world))
+    if (run->action == SIM_LIFE_SYNC && !failed(world))
         violation(run, world, "a sync failed and the log goes on");
 }
 
@@ -215,7 +136,7 @@ static void recover(struct run *run)
             judge_latch(run);
         world->sim.fault = (struct sim_fault){.call = world->sim.fault.call};
         bool was_failed = failed(world);
-        int rc = act(run, &(struct step){CLOSE, 0, 0});
+        int rc = act(run, &(struct sim_act){SIM_LIFE_CLOSE, 0, 0});
         if ((rc != 0) != was_failed)
             violation(run, world, "closing: an error without reason, or none with one");
     }
@@ -225,7 +146,7 @@ static void recover(struct run *run)
     crash(run, SIM_KEEP_SOME);
     if (reopen(run, world) != 0)
         violation(run, world, stele_last_error());
-    if (append(world, 9, 9000) != 0 || stele_sync(world->log, STELE_LSN_ALL) != 0)
+    if (sim_life_append(world, 9, 9000) != 0 || stele_sync(world->log, STELE_LSN_ALL) != 0)
         violation(run, world, stele_last_error());
     sim_world_note(world);
     crash(run, SIM_KEEP_NONE);
@@ -243,7 +164,7 @@ static void begin(struct run *run, enum sim_model model)
     run->image.rand = sim_rand_of(run->fault, 2);
     sim_truth_free(&world->truth);
     world->sim.fault = (struct sim_fault){
-        .at = run->fault, .kinds = UINT32_MAX, .all_after = run->all_after, .error = run->error};
+        .at = run->fault, .kinds = run->kinds, .all_after = run->all_after, .error = run->error};
 }
 
 /* One life with one fault. False: there were not so many calls. */
@@ -252,16 +173,16 @@ static bool one_life(struct run *run, enum sim_model model)
     struct sim_world *world = &run->world;
     begin(run, model);
     bool ok = true;
-    for (size_t i = 0; i < sizeof life / sizeof life[0] && ok; i++) {
-        int rc = act(run, &life[i]);
+    for (size_t i = 0; i < sim_life_count && ok; i++) {
+        int rc = act(run, &sim_life[i]);
         sim_world_note(world);
         ok = rc == 0;
         if (!ok)
             judge_error(run, rc);
         /* Not for good: tried again, it works. */
-        if (!ok && life[i].action != CLOSE && !failed(world) && !run->all_after)
-            ok = act(run, &life[i]) == 0;
-        if (!ok && !failed(world) && !run->all_after && life[i].action != CLOSE)
+        if (!ok && sim_life[i].action != SIM_LIFE_CLOSE && !failed(world) && !run->all_after)
+            ok = act(run, &sim_life[i]) == 0;
+        if (!ok && !failed(world) && !run->all_after && sim_life[i].action != SIM_LIFE_CLOSE)
             violation(run, world, "the medium works again, the log does not");
     }
     bool fired = world->sim.fault.fired > 0;
@@ -274,13 +195,9 @@ static bool one_life(struct run *run, enum sim_model model)
 static int setup(void **state)
 {
     struct run *run = calloc(1, sizeof *run);
-    char path[300];
     assert_non_null(run);
-    sim_scratch_make(run->scratch);
-    (void)snprintf(path, sizeof path, "%s/world", run->scratch);
-    sim_world_open(&run->world, path, 1);
-    (void)snprintf(path, sizeof path, "%s/image", run->scratch);
-    sim_world_open(&run->image, path, 2);
+    sim_world_open(&run->world, 1);
+    sim_world_open(&run->image, 2);
     *state = run;
     return 0;
 }
@@ -292,7 +209,6 @@ static int teardown(void **state)
         sim_world_close(&run->world);
         sim_world_close(&run->image);
     }
-    sim_scratch_remove(run->scratch);
     free(run);
     return 0;
 }
@@ -302,6 +218,7 @@ static uint64_t every_call(struct run *run, enum sim_model model, int error, boo
 {
     run->error = error;
     run->all_after = all_after;
+    run->kinds = SIM_CHANGING;
     for (run->fault = 1; one_life(run, model); run->fault++) {
     }
     return run->fault - 1;
@@ -309,10 +226,10 @@ static uint64_t every_call(struct run *run, enum sim_model model, int error, boo
 
 static void whatever_call_fails_nothing_acknowledged_is_lost(void **state)
 {
-    static const int errors[] = {EIO, ENOSPC, EACCES};
+    static const int errors[] = {EIO, ENOSPC, EDQUOT, EACCES};
     struct run *run = *state;
     uint64_t calls = 0;
-    for (run->variant = 1; run->variant <= 3; run->variant++) {
+    for (run->variant = 1; run->variant <= 4; run->variant++) {
         /* Which error it is matters little to a medium's model. */
         calls += every_call(run, SIM_PMEM, errors[run->variant - 1], false);
         for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
@@ -332,34 +249,34 @@ static void fill_disk(struct run *run)
     struct sim_world *world = &run->world;
     begin(run, SIM_BLOCK);
     assert_int_equal(reopen(run, world), 0);
-    assert_int_equal(append(world, 30, 9000), 0);
+    assert_int_equal(sim_life_append(world, 30, 9000), 0);
     assert_int_equal(stele_sync(world->log, STELE_LSN_ALL), 0);
-    world->sim.fault =
-        (struct sim_fault){.at = 1, .kinds = 1u << SIM_CREATE, .all_after = true, .error = ENOSPC};
-    run->action = APPEND;
-    assert_int_equal(append(world, 60, 9000), STELE_ENOSPC);
+    world->sim.fault = (struct sim_fault){
+        .at = 1, .kinds = 1u << SIM_CREATE | 1u << SIM_ALLOCATE, .all_after = true, .error = ENOSPC};
+    run->action = SIM_LIFE_APPEND;
+    assert_int_equal(sim_life_append(world, 60, 9000), STELE_ENOSPC);
     assert_non_null(strstr(stele_last_error(), strerror(ENOSPC)));
-    assert_int_equal(append(world, 60, 9000), STELE_ENOSPC);
+    assert_int_equal(sim_life_append(world, 60, 9000), STELE_ENOSPC);
     assert_int_equal(stele_sync(world->log, STELE_LSN_ALL), 0);
     assert_false(failed(world));
-    assert_int_equal(act(run, &(struct step){CLOSE, 0, 0}), 0);
+    assert_int_equal(act(run, &(struct sim_act){SIM_LIFE_CLOSE, 0, 0}), 0);
     assert_int_equal(reopen(run, world), 0); /* an existing log opens on a full disk */
-    assert_int_equal(append(world, 60, 9000), STELE_ENOSPC);
+    assert_int_equal(sim_life_append(world, 60, 9000), STELE_ENOSPC);
     assert_int_equal(stele_sync(world->log, STELE_LSN_ALL), 0);
     sim_world_note(world);
     crash(run, SIM_KEEP_NONE);
-    assert_int_equal(trim(world), 0);
+    assert_int_equal(sim_life_trim(world), 0);
     assert_true(world->truth.first > 0);
     if (!world->log->recycle) /* then their space is free again, else they are */
         world->sim.fault = (struct sim_fault){0};
-    assert_int_equal(append(world, 5, 9000), 0); /* one segment holds them */
+    assert_int_equal(sim_life_append(world, 5, 9000), 0); /* one segment holds them */
     assert_int_equal(stele_sync(world->log, STELE_LSN_ALL), 0);
     world->sim.fault = (struct sim_fault){0};
-    assert_int_equal(append(world, 30, 9000), 0);
+    assert_int_equal(sim_life_append(world, 30, 9000), 0);
     assert_int_equal(stele_sync(world->log, STELE_LSN_ALL), 0);
     sim_world_note(world);
     crash(run, SIM_KEEP_NONE);
-    assert_int_equal(act(run, &(struct step){CLOSE, 0, 0}), 0);
+    assert_int_equal(act(run, &(struct sim_act){SIM_LIFE_CLOSE, 0, 0}), 0);
 }
 
 static void a_full_disk_refuses_appends_and_nothing_else(void **state)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim.h: a simulated medium behind the library's back-end table. The library stores into real mapped files, as ever; the
- * simulator keeps a second image of each, the disk: what a power cut leaves for certain. Invariant: the disk changes only
- * by persist(), sync_dir() and chance (write-back nobody asked for).
+/* sim.h: a simulated machine under the library: its system calls on files, and libpmem's flush and fence, are answered
+ * from memory (sim_interpose.h puts them in place), so that the real back-ends of src/os run on it. Each file has two
+ * images: what was stored, and the disk, which is what a power cut leaves for certain. Invariant: the disk changes only
+ * by what is documented to change it, and by chance (write-back nobody asked for).
  *
- *   block  persist() writes whole pages of 4 KiB
- *   pmem   persist() flushes whole lines of 64 bytes
+ *   block  msync() writes whole pages of 4 KiB
+ *   pmem   pmem_flush() puts lines of 64 bytes on their way as they are, pmem_drain() has them arrive
+ *   both   fdatasync() writes a file and its length; nothing else makes a length durable
  *
- * Names are journalled: creates, renames and unlinks reach the disk with sync_dir(), or earlier, in any order. At a crash
- * (sim_crash) another simulator receives the disk and any part of what differs from it; the first goes on undisturbed.
- * Any call can be made to fail, and a failed persist() leaves a random part durable and the rest silently clean: nothing
- * writes it later unless it is stored to again (tracked with the page protection). One thread only. */
+ * Names are journalled: creates, renames and unlinks reach the disk with fsync() of the directory, or earlier, in any
+ * order. At a crash (sim_crash) another machine receives the disk and any part of what differs from it; the first goes on
+ * undisturbed. Any call can be made to fail, and a failed sync leaves a random part durable and the rest silently clean:
+ * nothing writes it later unless it is stored to again (tracked with the page protection). One thread only. */
 #ifndef STELE_TEST_SIM_H
 #define STELE_TEST_SIM_H
 
@@ -18,25 +20,55 @@
 
 #define SIM_PAGE 4096u
 #define SIM_LINE 64u
-#define SIM_FILES 64u /* alive at once, names on either side and files under construction */
-#define SIM_OPS 64u   /* name changes between two sync_dir() */
+#define SIM_FILE_MAX 98304u /* bytes of a file: the smallest segment has 80 KiB */
+#define SIM_FILES 64u       /* alive at once, names on either side and files under construction */
+#define SIM_OPS 64u         /* name changes between two syncs of the directory */
 #define SIM_NAME 64u
 
 enum sim_model { SIM_BLOCK, SIM_PMEM };
 
-enum sim_call { SIM_CREATE, SIM_OPEN, SIM_PERSIST, SIM_RENAME, SIM_UNLINK, SIM_SYNC_DIR, SIM_CALLS };
+/* The first ones change something: crash points are before and after each. */
+enum sim_call {
+    SIM_CREATE,
+    SIM_ALLOCATE,
+    SIM_WRITE,
+    SIM_SYNC_FILE,
+    SIM_MSYNC,
+    SIM_FLUSH,
+    SIM_DRAIN,
+    SIM_RENAME,
+    SIM_UNLINK,
+    SIM_SYNC_DIR,
+    SIM_OPEN,
+    SIM_READ,
+    SIM_LIST,
+    SIM_STAT,
+    SIM_MAP,
+    SIM_LOCK,
+    SIM_CALLS
+};
+#define SIM_CHANGES SIM_OPEN
+/* What a medium refuses, in a mask of calls. */
+#define SIM_CHANGING ((1u << SIM_CHANGES) - 1)
+/* Those that a signal can end early. */
+#define SIM_INTERRUPTED                                                                                      \
+    (1u << SIM_CREATE | 1u << SIM_ALLOCATE | 1u << SIM_WRITE | 1u << SIM_SYNC_FILE | 1u << SIM_MSYNC |       \
+     1u << SIM_SYNC_DIR | 1u << SIM_OPEN | 1u << SIM_READ | 1u << SIM_LOCK)
+extern const char *const sim_call_names[SIM_CALLS];
 
 struct sim_file {
     bool used;
-    bool sized;             /* its length has reached the disk */
+    bool reborn;            /* it was a segment before, under another name: a second life begins */
     char name[SIM_NAME];    /* as the library sees it; "": none */
     char on_disk[SIM_NAME]; /* in the durable directory; "": none */
-    uint64_t bytes;
-    uint8_t *live, *disk; /* what is stored to, and what is durable */
-    uint64_t lost;        /* a bit per page: clean, though the disk has other bytes */
-    uint32_t maps;        /* the library's */
-    uint32_t number;      /* its name among the unused files */
-    int fd;
+    uint64_t bytes;         /* length */
+    uint64_t disk_bytes;    /* and the durable one */
+    uint8_t *live,
+        *disk;       /* what is stored to, and what is durable; SIM_FILE_MAX bytes, zero behind the length */
+    uint8_t *staged; /* lines that were flushed, and wait for the fence */
+    uint64_t waiting[SIM_FILE_MAX / SIM_LINE / 64]; /* a bit for each of them */
+    uint64_t lost; /* a bit per page: clean, though the disk has other bytes */
+    uint32_t refs; /* the library's maps and descriptors */
 };
 
 struct sim_op {
@@ -44,60 +76,83 @@ struct sim_op {
     char name[SIM_NAME]; /* the name it gets, and any other file loses; "": it loses its own */
 };
 
+/* Half of a read or write, instead of an error. */
+#define SIM_SHORT (-1)
+
 struct sim_fault {
     uint64_t at;    /* the call that fails, counted from 1 among those in `kinds`; 0: none */
     uint32_t kinds; /* bits 1 << enum sim_call */
     bool all_after; /* and all later ones */
-    int error;      /* positive errno */
+    int error;      /* positive errno; EINTR and SIM_SHORT: only of calls that can */
     uint64_t seen, fired;
     enum sim_call call; /* of the last one that failed */
 };
 
+/* Where a crash point is. */
+struct sim_where {
+    enum sim_call call;
+    bool after;
+    char name[SIM_NAME], to[SIM_NAME];
+    uint64_t offset, len;
+};
+
 struct sim;
 
-/* Called before and after each call that changes something (not: open). */
+/* Called before and after each call that changes something. */
 typedef void sim_point_fn(void *ctx, struct sim *sim, enum sim_call call, bool after);
 
 struct sim {
     enum sim_model model;
-    char root[256], dir[264]; /* scratch, and the log's directory in it */
-    int dirfd, poolfd;        /* of the log, and of the files that are not in use */
+    uint32_t number; /* among the machines of this process */
+    char dir[32];    /* the log's directory: a path that the library can open */
+    bool made, kept; /* the directory is there; and so it is after a crash */
+    int dirfd;       /* the same for the *at() calls of a test */
+    uint8_t *memory; /* of all files: live, disk and staged bytes */
     struct sim_file files[SIM_FILES];
-    uint32_t file_count; /* made so far, used or not */
+    uint32_t file_count; /* places touched so far, used or not */
     struct sim_op ops[SIM_OPS];
     uint32_t op_count; /* name changes not on disk yet, oldest first */
     struct sim_fault fault;
     struct sim_rand rand; /* what a failing call leaves behind, and write-back */
     sim_point_fn *point;  /* may be NULL */
     void *ctx;
+    struct sim_where where; /* the last point */
+    bool narrate;           /* print every call that changes something */
+    bool staged;            /* lines wait for the fence */
     uint64_t calls[SIM_CALLS];
+    uint64_t reborn;        /* files that got a second life */
+    uint64_t version;       /* changes with the disk */
     struct sim_unit *units; /* scratch of sim_undecided() */
     size_t unit_capacity;
 };
 
-/* An empty directory on a medium of its own, under `parent`. Anything that fails here ends the test. */
-void sim_open(struct sim *sim, const char *parent, uint64_t seed);
+/* A machine with an empty directory. Anything that fails here ends the test. */
+void sim_open(struct sim *sim, uint64_t seed);
 void sim_close(struct sim *sim);
-/* The seam for stele__open_with(). */
+/* The real back-end of the model, for stele__open_with(). */
 void sim_media(struct sim *sim, struct stele__media *out);
-/* Empty it again: files go back to the pool. No file may be mapped by the library. */
+/* Empty it again. The library must have let go of every file. */
 void sim_reset(struct sim *sim);
 
-/* Where simulations keep their files: memory when there is some, $TMPDIR, /tmp. Made, and removed with all in it. */
-void sim_scratch_make(char out[256]);
-void sim_scratch_remove(const char *path);
-
 struct sim_file *sim_find(struct sim *sim, const char *name);
+/* Is every file's content what its disk has? */
+bool sim_is_settled(const struct sim *sim);
+
+/* One of the next calls that change something will fail. */
+void sim_draw_fault(struct sim *sim, struct sim_rand *rand);
 
 /* Write-back: some dirty pages (lines) and some name changes reach the disk by themselves. */
 void sim_write_back(struct sim *sim, struct sim_rand *rand);
 
-/* What a crash can decide: pieces of `grain` bytes (8, 64, 512, 4096) in which a file differs from its disk. */
+/* What a crash can decide: pieces of `grain` bytes (8, 64, 512, 4096) in which a file differs from its disk. What the
+ * file "lock" holds counts for nothing and is left out. */
 struct sim_unit {
     uint32_t file; /* index */
     uint32_t offset;
 };
 size_t sim_undecided(struct sim *sim, uint32_t grain);
+/* The state that sim_undecided() has just described, in one number: equal numbers, equal images. */
+uint64_t sim_state(const struct sim *sim, size_t units, uint32_t grain);
 
 enum sim_keep {
     SIM_KEEP_NONE,
@@ -108,6 +163,7 @@ enum sim_keep {
     SIM_KEEP_FROM,    /* those from number `arg` on: a suffix */
     SIM_KEEP_SOME,    /* each with `arg` chances in 256 */
     SIM_KEEP_MASK,    /* bit i of `arg`: number i */
+    SIM_KEEP_LIST,    /* those in `list` */
 };
 
 struct sim_cut {
@@ -115,10 +171,14 @@ struct sim_cut {
     size_t units;   /* what it returned */
     enum sim_keep keep;
     uint64_t arg;
+    const uint32_t *list; /* ascending */
+    size_t listed;
     uint64_t ops; /* name changes that reached the disk: bit i: sim.ops[i] */
 };
 /* All name changes, none, the first so many, or any of them. */
 uint64_t sim_draw_ops(const struct sim *sim, struct sim_rand *rand);
+/* Which pieces `cut` keeps, drawn once: the numbers into `out`, which has room for all. Returns how many. */
+size_t sim_draw_kept(const struct sim_cut *cut, struct sim_rand *rand, uint32_t *out);
 
 /* A power cut: `to` becomes what is found after it. */
 void sim_crash(const struct sim *from, struct sim *to, const struct sim_cut *cut, struct sim_rand *rand);
@@ -126,14 +186,19 @@ void sim_crash(const struct sim *from, struct sim *to, const struct sim_cut *cut
 void sim_kill(const struct sim *from, struct sim *to);
 
 /* Parts of it, for each other. */
-struct sim_file *sim__take(struct sim *sim, uint64_t bytes, bool zero);
-void sim__move(struct sim *sim, struct sim_file *file, const char *name); /* "": to the pool */
+struct sim_file *sim__take(struct sim *sim, bool zero);
+void sim__drop(struct sim *sim,
+               struct sim_file *file); /* its name and content are gone, at once and for good */
 void sim__release(struct sim *sim);
 void sim__apply(struct sim *sim, uint32_t ops);
-bool sim__fails(struct sim *sim, enum sim_call call); /* counts the call */
+void sim__persist(struct sim *sim, struct sim_file *file, uint64_t offset, uint64_t end);
+int sim__fails(struct sim *sim, enum sim_call call); /* counts the call; 0, or the errno */
 void sim__lose(struct sim *sim, struct sim_file *file, uint64_t offset, uint64_t end);
 void sim__lose_page(struct sim_file *file, uint64_t page);
-void sim__find_all(struct sim *sim, struct sim_file *file); /* no page is lost any more */
+void sim__find_all(struct sim_file *file); /* no page is lost any more */
+bool sim__dirty_again(const uint8_t *address);
 void sim__check(bool ok, const char *what);
+struct sim *sim__of(uint32_t number);
+struct sim *sim__of_address(const void *address, struct sim_file **file);
 
 #endif

@@ -36,7 +36,7 @@ static struct sim_file *draw_file(struct sim_damage *damage, bool segment)
     uint64_t met = 0;
     for (uint32_t i = 0; i < damage->hurt->file_count; i++) {
         struct sim_file *file = &damage->hurt->files[i];
-        bool fits = file->used && file->name[0] != '\0' && file->bytes > 0;
+        bool fits = file->used && file->name[0] != '\0' && file->bytes >= SIM_PAGE;
         if (fits && !(segment && strcmp(file->name, "control") == 0) && sim_rand_one_in(damage->rand, ++met))
             found = file;
     }
@@ -109,15 +109,13 @@ static void hurt_segments(struct sim_damage *damage, enum kind kind, char *did)
     (void)snprintf(name_b, sizeof name_b, "%s", b->name);
     (void)snprintf(did, SIM_DID, "%s, %.40s %.40s", names[kind], name_a,
                    kind == SWAPPED_SEGMENTS ? name_b : "");
-    sim__move(damage->hurt, a, "");
-    a->on_disk[0] = '\0';
     if (kind == MISSING_SEGMENT || a == b) {
-        a->used = false;
+        sim__drop(damage->hurt, a);
         return;
     }
-    sim__move(damage->hurt, b, name_a);
-    sim__move(damage->hurt, a, name_b);
+    (void)snprintf(a->name, SIM_NAME, "%s", name_b);
     (void)snprintf(a->on_disk, SIM_NAME, "%s", name_b);
+    (void)snprintf(b->name, SIM_NAME, "%s", name_a);
     (void)snprintf(b->on_disk, SIM_NAME, "%s", name_a);
 }
 

@@ -9,38 +9,50 @@
 #include <string.h>
 #include <sys/mman.h>
 
-bool sim__fails(struct sim *sim, enum sim_call call)
+/* Errors that not every call can return: the others have nothing to wait for, or nothing to cut short. */
+static bool can(enum sim_call call, int error)
+{
+    if (error == EINTR)
+        return (SIM_INTERRUPTED >> call & 1) != 0;
+    if (call == SIM_LOCK && error == EACCES) /* that is an answer: somebody else has it */
+        return false;
+    return error != SIM_SHORT || call == SIM_READ || call == SIM_WRITE;
+}
+
+int sim__fails(struct sim *sim, enum sim_call call)
 {
     sim->calls[call]++;
     struct sim_fault *fault = &sim->fault;
-    if (fault->at == 0 || (fault->kinds >> call & 1) == 0)
-        return false;
+    if (fault->at == 0 || (fault->kinds >> call & 1) == 0 || !can(call, fault->error))
+        return 0;
     fault->seen++;
     if (fault->seen != fault->at && !(fault->all_after && fault->seen > fault->at))
-        return false;
+        return 0;
     fault->fired++;
     fault->call = call;
-    return true;
+    return fault->error;
 }
 
-/* Files that have a lost page, for the signal handler. */
-#define WATCHED_MAX 128u
-static struct sim_file *watched[WATCHED_MAX];
+void sim_draw_fault(struct sim *sim, struct sim_rand *rand)
+{
+    static const int errors[] = {EIO, ENOSPC, EDQUOT, EACCES, EINTR, SIM_SHORT};
+    sim->fault = (struct sim_fault){.at = 1 + sim_rand_below(rand, 8),
+                                    .kinds = SIM_CHANGING,
+                                    .error = errors[sim_rand_below(rand, sizeof errors / sizeof errors[0])]};
+}
+
 static struct sigaction before;
 
-static bool dirty_again(const uint8_t *address)
+bool sim__dirty_again(const uint8_t *address)
 {
-    for (size_t i = 0; i < WATCHED_MAX; i++) {
-        struct sim_file *file = watched[i];
-        if (file == NULL || address < file->live || address >= file->live + file->bytes)
-            continue;
-        uint64_t page = (uint64_t)(address - file->live) / SIM_PAGE;
-        if ((file->lost >> page & 1) == 0)
-            return false;
-        file->lost &= ~(UINT64_C(1) << page);
-        return mprotect(file->live + page * SIM_PAGE, SIM_PAGE, PROT_READ | PROT_WRITE) == 0;
-    }
-    return false;
+    struct sim_file *file;
+    if (sim__of_address(address, &file) == NULL)
+        return false;
+    uint64_t page = (uint64_t)(address - file->live) / SIM_PAGE;
+    if ((file->lost >> page & 1) == 0)
+        return false;
+    file->lost &= ~(UINT64_C(1) << page);
+    return mprotect(file->live + page * SIM_PAGE, SIM_PAGE, PROT_READ | PROT_WRITE) == 0;
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context)
@@ -48,7 +60,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     int saved = errno;
     (void)signal;
     (void)context;
-    if (!dirty_again(info->si_addr)) /* somebody else's fault: let it happen again, and end us */
+    if (!sim__dirty_again(info->si_addr)) /* somebody else's fault: let it happen again, and end us */
         (void)sigaction(SIGSEGV, &before, NULL);
     errno = saved;
 }
@@ -64,23 +76,9 @@ static void install(void)
     sim__check(sigaction(SIGSEGV, &action, &before) == 0, "a signal handler can be installed");
 }
 
-static void watch(struct sim_file *file)
-{
-    install();
-    size_t place = WATCHED_MAX;
-    for (size_t i = 0; i < WATCHED_MAX; i++) {
-        if (watched[i] == file)
-            return;
-        if (watched[i] == NULL && place == WATCHED_MAX)
-            place = i;
-    }
-    sim__check(place < WATCHED_MAX, "no more files with lost pages than can be watched");
-    watched[place] = file;
-}
-
 void sim__lose_page(struct sim_file *file, uint64_t page)
 {
-    watch(file);
+    install();
     file->lost |= UINT64_C(1) << page;
     sim__check(mprotect(file->live + page * SIM_PAGE, SIM_PAGE, PROT_READ) == 0, "a page can be protected");
 }
@@ -99,16 +97,13 @@ void sim__lose(struct sim *sim, struct sim_file *file, uint64_t offset, uint64_t
                  SIM_BLOCK) /* lines of memory stay dirty: there is no cache that lies about them */
             sim__lose_page(file, at / SIM_PAGE);
     }
+    sim->version++;
 }
 
-void sim__find_all(struct sim *sim, struct sim_file *file)
+void sim__find_all(struct sim_file *file)
 {
-    (void)sim;
-    for (size_t i = 0; i < WATCHED_MAX; i++)
-        if (watched[i] == file)
-            watched[i] = NULL;
     if (file->lost != 0)
-        sim__check(mprotect(file->live, file->bytes, PROT_READ | PROT_WRITE) == 0,
+        sim__check(mprotect(file->live, SIM_FILE_MAX, PROT_READ | PROT_WRITE) == 0,
                    "a page can be unprotected");
     file->lost = 0;
 }

@@ -219,29 +219,34 @@ static bool control_decodes(struct sim *damaged)
 }
 
 /* Does a segment behind this one still show a record? */
-static bool records_behind(const struct sim_items *items, struct sim *damaged, const struct left *left, stele_lsn base)
+static bool records_behind(const struct sim_items *items, struct sim *damaged, const struct left *left,
+                           stele_lsn base)
 {
     for (size_t i = 0; i < items->count; i++) {
         const struct sim_item *item = &items->list[i];
         if (item->kind == SIM_ITEM_RECORD && items->segments[item->segment].base > base &&
-            left[item->segment].readable && item->len > 8 && !changed(damaged, item->file, item->offset, item->len))
+            left[item->segment].readable && item->len > 8 &&
+            !changed(damaged, item->file, item->offset, item->len))
             return true;
     }
     return false;
 }
 
-static void judge_segment(const struct sim_items *items, uint32_t number, struct sim *damaged, const struct left *left,
-                          struct sim_expect *expect)
+static void judge_segment(const struct sim_items *items, uint32_t number, struct sim *damaged,
+                          const struct left *left, struct sim_expect *expect)
 {
     const struct sim_segment *segment = &items->segments[number];
     const struct sim_file *now = sim_find(damaged, segment->file->name);
-    const uint64_t data_bytes = segment->file->bytes - STELE__HEADER_BYTES - 2 * STELE__FOOTER_COPY - SIM_PAGE;
+    const uint64_t data_bytes =
+        segment->file->bytes - STELE__HEADER_BYTES - 2 * STELE__FOOTER_COPY - SIM_PAGE;
     expect->healed &= left[number].readable;
     if (left[number].readable) {
-        expect->meant |= left[number].footers > 0 && changed(damaged, segment->file, STELE__HEADER_BYTES, data_bytes);
+        expect->meant |=
+            left[number].footers > 0 && changed(damaged, segment->file, STELE__HEADER_BYTES, data_bytes);
         return;
     }
-    const bool gap = now == NULL && expect->end >= segment->base; /* and not behind an end that anybody would believe */
+    const bool gap =
+        now == NULL && expect->end >= segment->base; /* and not behind an end that anybody would believe */
     const bool content = now != NULL && !stele__is_zero(now->live + STELE__HEADER_BYTES, data_bytes);
     const bool told = content || (gap && records_behind(items, damaged, left, segment->base));
     expect->lost |= segment->holds && !left[number].other.renewed && told;

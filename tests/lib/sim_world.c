@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void sim_world_open(struct sim_world *world, const char *parent, uint64_t seed)
+void sim_world_open(struct sim_world *world, uint64_t seed)
 {
     memset(world, 0, sizeof *world);
-    sim_open(&world->sim, parent, seed);
+    sim_open(&world->sim, seed);
     world->rand = sim_rand_of(seed, 1);
 }
 
@@ -25,22 +25,27 @@ void sim_world_close(struct sim_world *world)
     sim_truth_free(&world->truth);
 }
 
-void sim__remember(struct sim_world *world, enum sim_op_kind kind, uint64_t lsn, uint64_t value, long rc)
+void sim__tell(struct sim_world *world, enum sim_op_kind kind, uint64_t lsn, uint64_t value, long rc)
 {
-    world->trace[world->steps++ % SIM_TRACE] = (struct sim_trace){kind, lsn, value, rc};
-}
-
-void sim_world_print_trace(const struct sim_world *world)
-{
-    static const char *const names[SIM_DO_KINDS] = {
-        "append",     "appendv",     "batch", "reserve", "publish", "abandon", "sync",
-        "sync_begin", "helper step", "trim",  "close",   "kill",    "open"};
-    uint64_t from = world->steps > SIM_TRACE ? world->steps - SIM_TRACE : 0;
-    for (uint64_t i = from; i < world->steps; i++) {
-        const struct sim_trace *step = &world->trace[i % SIM_TRACE];
-        fprintf(stderr, "  %4" PRIu64 "  %-12s lsn %-8" PRIu64 " %-8" PRIu64 " -> %ld\n", i,
-                names[step->kind], step->lsn, step->value, step->rc);
-    }
+    static const char *const words[SIM_DO_KINDS] = {
+        "append", "append from pieces", "append a batch", "reserve", "fill",  "publish", "abandon",
+        "sync",   "sync_begin",         "helper step",    "trim",    "close", "kill",    "open"};
+    if (!world->sim.narrate)
+        return;
+    fprintf(stderr, "      %s", words[kind]);
+    if (kind == SIM_DO_TRIM)
+        fprintf(stderr, " up to lsn %" PRIu64 ": the log begins at %" PRIu64, lsn, value);
+    else if (kind == SIM_DO_OPEN)
+        fprintf(stderr, ", mark_bytes %" PRIu64 ": tail at lsn %" PRIu64, value, lsn);
+    else if (kind == SIM_DO_BATCH)
+        fprintf(stderr, " of %" PRIu64 " records: from lsn %" PRIu64 " on", value, lsn);
+    else if (kind <= SIM_DO_ABANDON)
+        fprintf(stderr, " %" PRIu64 " bytes: lsn %" PRIu64, value, lsn);
+    else if (kind == SIM_DO_SYNC && lsn == STELE_LSN_ALL)
+        fprintf(stderr, " all");
+    else if (kind == SIM_DO_SYNC)
+        fprintf(stderr, " up to lsn %" PRIu64, lsn);
+    fprintf(stderr, rc < 0 ? " -> %s\n" : "\n", rc < 0 ? stele_strerror((int)rc) : "");
 }
 
 /* An error where there was no reason for one. */
@@ -80,13 +85,18 @@ int sim_world_start(struct sim_world *world)
     struct stele__media media;
     draw_options(world, &options);
     sim_media(&world->sim, &media);
-    const struct stele__seams seams = {.media = &media, .no_helper = true};
+    struct stele__seams seams = {.media = &media, .no_helper = true};
+    if (sim_rand_one_in(&world->rand,
+                        8)) { /* the library finds its back-end by itself, with a scratch file */
+        options.durability = world->sim.model == SIM_PMEM ? STELE_DURABILITY_PMEM : STELE_DURABILITY_MSYNC;
+        seams.media = NULL;
+    }
     world->slot_count = 0;
     world->faulty = false;
     world->opens++;
     struct stele *log = NULL;
     int rc = stele__open_with(world->sim.dir, &options, &seams, &log);
-    sim__remember(world, SIM_DO_OPEN, rc == 0 ? stele_tail(log) : 0, options.mark_bytes, rc);
+    sim__tell(world, SIM_DO_OPEN, rc == 0 ? stele_tail(log) : 0, options.mark_bytes, rc);
     world->log = log;
     return rc;
 }
@@ -121,41 +131,60 @@ void sim_world_note(struct sim_world *world)
         truth->acked = durable;
 }
 
-static bool note_incarnation(struct sim_world *world, uint64_t sequence, uint32_t incarnation)
+static bool note_incarnation(struct sim_world *world, const struct stele__header *header)
 {
-    uint64_t *known = &world->incarnations[incarnation % SIM_SEEN],
-             *met = &world->met_at[incarnation % SIM_SEEN];
-    bool is_new = *known == 0, same = *known == sequence + 1 && *met + 1 >= world->looks;
-    *known = sequence + 1;
-    *met = world->looks;
-    if (is_new || same)
+    uint64_t *made = &world->salts.made[header->incarnation % SIM_SEEN];
+    const bool same = *made == 0 || *made == header->created_ns;
+    *made = header->created_ns;
+    if (same)
         return true;
     (void)snprintf(world->truth.why, sizeof world->truth.why,
                    "segment %" PRIu64 " has incarnation %" PRIu32
                    ", and so the salt, of a segment that was there before",
-                   sequence, incarnation);
+                   header->sequence, header->incarnation);
     return false;
+}
+
+static bool decode(const char *name, const uint8_t *bytes, struct stele__header *header)
+{
+    uint64_t sequence;
+    stele_lsn base;
+    uint32_t copies;
+    return stele__name_parse(name, &sequence, &base) == STELE__NAME_SEGMENT &&
+           stele__header_decode(bytes, header, &copies) == STELE__DECODE_OK;
 }
 
 bool sim_world_incarnations(struct sim_world *world)
 {
     bool ok = true;
-    world->looks++;
     for (uint32_t i = 0; i < world->sim.file_count && ok; i++) {
         const struct sim_file *file = &world->sim.files[i];
-        uint64_t sequence;
-        stele_lsn base;
         struct stele__header header;
-        uint32_t copies;
-        if (file->used && stele__name_parse(file->name, &sequence, &base) == STELE__NAME_SEGMENT &&
-            stele__header_decode(file->live, &header, &copies) == STELE__DECODE_OK)
-            ok = note_incarnation(world, sequence, header.incarnation);
+        if (!file->used || file->bytes <= SIM_SEGMENT)
+            continue;
+        if (decode(file->name, file->live, &header))
+            ok = note_incarnation(world, &header);
+        if (decode(file->on_disk, file->disk, &header))
+            world->salts.durable[header.incarnation % SIM_SEEN] = true;
     }
     return ok;
 }
 
-void sim_world_forget(struct sim_world *world)
+void sim_world_inherit(struct sim_world *world, const struct sim_world *from, bool killed)
 {
-    memset(world->incarnations, 0, sizeof world->incarnations);
-    world->looks = 0;
+    world->salts = from->salts;
+    for (uint32_t i = 0; i < SIM_SEEN && !killed; i++)
+        if (!world->salts.durable[i])
+            world->salts.made[i] = 0;
+}
+
+void sim_world_new_log(struct sim_world *world)
+{
+    struct sim_truth *truth = &world->truth;
+    sim_world_kill(world);
+    sim_reset(&world->sim);
+    truth->count = 0;
+    truth->acked = truth->first = truth->first_limit = 0;
+    truth->created = false;
+    memset(&world->salts, 0, sizeof world->salts);
 }

@@ -6,9 +6,8 @@
 #include "sim.h"
 #include "sim_truth.h"
 
-#define SIM_SLOTS 4u
-#define SIM_TRACE 48u
-#define SIM_SEEN 1024u /* more segments than one workload makes */
+#define SIM_SLOTS 6u
+#define SIM_SEEN 512u /* more segments than one workload makes */
 #define SIM_SEGMENT STELE_SEGMENT_BYTES_MIN
 
 enum sim_op_kind {
@@ -16,6 +15,7 @@ enum sim_op_kind {
     SIM_DO_APPENDV,
     SIM_DO_BATCH,
     SIM_DO_RESERVE,
+    SIM_DO_FILL,
     SIM_DO_PUBLISH,
     SIM_DO_ABANDON,
     SIM_DO_SYNC,
@@ -28,33 +28,37 @@ enum sim_op_kind {
     SIM_DO_KINDS
 };
 
-struct sim_trace {
-    enum sim_op_kind kind;
-    uint64_t lsn, value;
-    long rc;
+/* An appender with a slot: reserved, filled by pieces, published or given up, in any order among the others. */
+struct sim_appender {
+    struct stele_slot slot;
+    size_t filled;
+};
+
+/* Incarnations met so far, modulo SIM_SEEN. */
+struct sim_salts {
+    uint64_t made
+        [SIM_SEEN]; /* when its header was made, which tells one life of a file from another; 0: not met */
+    bool durable[SIM_SEEN]; /* it was on the disk, under a segment's name */
 };
 
 struct sim_world {
     struct sim sim;
     struct sim_truth truth;
     struct stele *log; /* NULL while it is closed, or being opened */
-    struct stele_slot slots[SIM_SLOTS];
+    struct sim_appender slots[SIM_SLOTS];
     uint32_t slot_count;
     struct sim_rand rand;
     uint32_t size_style; /* of records: 0 small .. 3 up to the maximum */
+    bool crowded;        /* many slots at once */
     bool lazy;           /* seldom syncs: whole segments are undecided when the power fails */
+    bool trouble;        /* calls may fail while it is opened again */
     bool faulty;         /* a call was made to fail since the log was opened: errors are no surprise */
-    struct sim_trace trace[SIM_TRACE];
-    uint64_t steps;
-    uint64_t incarnations
-        [SIM_SEEN]; /* met so far, modulo: sequence + 1 of the segment, and when it was there last */
-    uint64_t met_at[SIM_SEEN];
-    uint64_t looks;
+    struct sim_salts salts;
     uint64_t rolls, trims, opens, kills,
         recycled; /* for the summary: a campaign that meets none of them proves little */
 };
 
-void sim_world_open(struct sim_world *world, const char *parent, uint64_t seed);
+void sim_world_open(struct sim_world *world, uint64_t seed);
 void sim_world_close(struct sim_world *world);
 
 /* Open (or create) the log with options drawn at random, and hold it against the law. */
@@ -71,14 +75,16 @@ bool sim_world_sync_all(struct sim_world *world);
 
 /* What was acknowledged up to now: stele_durable() is believed at any moment, also in the middle of a call. */
 void sim_world_note(struct sim_world *world);
-/* No two segment files of a log ever have the same incarnation (so, the same salt). Call it after every step; forget with
- * sim_world_forget() when another log begins. */
+/* No two segment files of a log ever have the same incarnation (so, the same salt). Call it after every step. */
 bool sim_world_incarnations(struct sim_world *world);
-void sim_world_forget(struct sim_world *world);
-void sim_world_print_trace(const struct sim_world *world);
+/* `world` is what a crash of `from` has left: it forgets what only memory knew, unless the process died alone. */
+void sim_world_inherit(struct sim_world *world, const struct sim_world *from, bool killed);
+/* Begin with an empty directory. */
+void sim_world_new_log(struct sim_world *world);
 
 /* For sim_load.c. */
 bool sim__surprise(struct sim_world *world, const char *what, long rc);
-void sim__remember(struct sim_world *world, enum sim_op_kind kind, uint64_t lsn, uint64_t value, long rc);
+/* A step in words, when the story is told. */
+void sim__tell(struct sim_world *world, enum sim_op_kind kind, uint64_t lsn, uint64_t value, long rc);
 
 #endif

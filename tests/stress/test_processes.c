@@ -77,19 +77,20 @@ static void follow_all(void *ctx)
 static void note_problem(void *ctx, const struct stele_problem *problem)
 {
     if (!problem->harmless)
-        (void)snprintf(ctx, 600, "%s: offset %llu: %s: %s", problem->segment, (unsigned long long)problem->offset,
-                       problem->kind, problem->detail);
+        (void)snprintf(ctx, 600, "%s: offset %llu: %s: %s", problem->segment,
+                       (unsigned long long)problem->offset, problem->kind, problem->detail);
 }
 
 static void verify(const char *path)
 {
     char text[600] = "";
-    const struct stele_verify_options options = {.size = sizeof options, .problem = note_problem, .ctx = text};
+    const struct stele_verify_options options = {
+        .size = sizeof options, .problem = note_problem, .ctx = text};
     struct stele_verify_result result = {.size = sizeof result};
     succeeds(stele_verify(path, &options, &result));
     if (result.verdict == STELE_CORRUPT)
-        fprintf(stderr, "live %u, durable %llu, end %llu: %s\n", result.live, (unsigned long long)result.durable_lsn,
-                (unsigned long long)result.end_lsn, text);
+        fprintf(stderr, "live %u, durable %llu, end %llu: %s\n", result.live,
+                (unsigned long long)result.durable_lsn, (unsigned long long)result.end_lsn, text);
     must(result.verdict != STELE_CORRUPT);
 }
 

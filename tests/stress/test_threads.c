@@ -64,10 +64,10 @@ static stele_lsn append_gathered(struct run *run, unsigned who, uint64_t number)
 
 static stele_lsn append_slot(struct run *run, unsigned who, uint64_t number)
 {
-    struct stele_slot slot, given_up;
+    struct stele_slot slot;
+    succeeds(stele_reserve(run->log, 0, number % 200, &slot));
+    succeeds(stele_abandon(run->log, &slot)); /* before the next: with an open slot one must not wait for space */
     succeeds(stele_reserve(run->log, type_of(who, number), LONGEST, &slot));
-    succeeds(stele_reserve(run->log, 0, number % 200, &given_up));
-    succeeds(stele_abandon(run->log, &given_up));
     size_t len = compose(who, number, slot.data);
     stele_lsn lsn = slot.lsn;
     succeeds(stele_publish(run->log, &slot, len));
@@ -222,7 +222,8 @@ static void join(struct thread *threads, unsigned count)
 static void everything_at_once(struct dir *dir, uint32_t flags, unsigned appenders, uint64_t each)
 {
     struct stele_options options = log_options(STELE_CREATE | flags);
-    options.mark_bytes = flags == 0 ? 1 : 8192; /* one with every commit, so that marks meet boundaries, too */
+    options.mark_bytes =
+        flags == 0 ? 1 : 8192; /* one with every commit, so that marks meet boundaries, too */
     options.spare_segments = flags == 0 ? 3 : 1;
     struct stele *log = log_open_with(dir->log, &options);
     struct run run = {

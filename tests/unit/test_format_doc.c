@@ -494,9 +494,9 @@ static void the_tables_of_mark_index_and_live_words_hold(void **state)
     atomic_init(&live.media_class, 0x61626364);
     atomic_init(&live.recoveries, 0x7172737475767778);
     const struct field live_fields[] = {
-        {"opens", &live.opens},     {"durable", &live.durable},
-        {"first", &live.first},     {"tail_at_open", &live.tail_at_open},
-        {"commits", &live.commits}, {"media_class", &live.media_class},
+        {"opens", &live.opens},           {"durable", &live.durable},
+        {"first", &live.first},           {"tail_at_open", &live.tail_at_open},
+        {"commits", &live.commits},       {"media_class", &live.media_class},
         {"recoveries", &live.recoveries},
     };
     compare_table("### 7.2 Live words", (const uint8_t *)&live, sizeof live, live_fields,

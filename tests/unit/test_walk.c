@@ -276,6 +276,28 @@ static void an_unknown_start_is_taken_from_the_first_mark(void **state)
     sheet_free(&segment.sheet);
 }
 
+/* Else the number at the start of the segment would be less than none. */
+static void the_first_mark_cannot_count_fewer_records_than_stand_before_it(void **state)
+{
+    (void)state;
+    for (uint64_t counted = 0; counted < 4; counted++) {
+        struct segment segment = segment_new();
+        add(&segment, "one", BASE);
+        add(&segment, "two", BASE);
+        struct stele__mark mark = true_mark(&segment);
+        mark.record_number = counted;
+        add_mark(&segment, &mark);
+        struct stele__walk walk = start(&segment, false);
+        assert_int_equal(run(&walk), STELE__WALK_STOP);
+        if (counted >= 2)
+            assert_null(walk.mark_error);
+        else
+            assert_string_equal(walk.mark_error,
+                                "the mark counts fewer records than stand before it in its segment");
+        sheet_free(&segment.sheet);
+    }
+}
+
 /* A walk that meets `mark` behind two records and a true mark must stop at it and say `error`. */
 static void expect_contradiction(struct segment *segment, const struct stele__mark *mark, const char *error)
 {
@@ -408,6 +430,7 @@ int main(void)
         cmocka_unit_test(the_highest_testimony_counts),
         cmocka_unit_test(a_mark_may_stand_behind_records_it_does_not_cover),
         cmocka_unit_test(an_unknown_start_is_taken_from_the_first_mark),
+        cmocka_unit_test(the_first_mark_cannot_count_fewer_records_than_stand_before_it),
         cmocka_unit_test(a_mark_that_contradicts_the_walk_stops_it_and_says_how),
         cmocka_unit_test(a_mark_that_is_not_well_formed_stops_the_walk),
         cmocka_unit_test(a_wrong_start_is_found_at_the_first_mark),

@@ -47,9 +47,10 @@ const struct command cmd_backup = {
     .operands_min = 2,
     .operands_max = 2,
     .summary = "Copy a log, live or not, up to its durable point.",
-    .text = "DEST must not exist; it becomes a complete log with the same uuid, and is durable when the "
-            "command ends. The "
-            "front of DIR cannot be trimmed meanwhile.",
+    .text =
+        "DEST must not exist, or be empty; it becomes a complete log with the same uuid, and is durable "
+        "when the command ends. The front of DIR cannot be trimmed meanwhile. The control file comes last: a "
+        "DEST without one is what a backup left that was killed; delete it and run the backup again.",
     .options = options,
     .examples = examples,
     .exits = "0 2 3 4",

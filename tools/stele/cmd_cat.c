@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { OPT_FROM = OPT_OWN, OPT_TO, OPT_DURABLE, OPT_TIMEOUT, OPT_RAW, OPT_HEX };
@@ -66,6 +67,8 @@ struct reader {
     stele_lsn to;
     uint64_t count, timeout_ns; /* UINT64_MAX: without limit */
     uint64_t printed;
+    void *copy; /* of the record at hand; capacity bytes */
+    size_t capacity;
     uint64_t waiting_ns; /* since when there has been no record; 0: there was one just now */
 };
 
@@ -165,6 +168,22 @@ static int wait_more(struct reader *reader, struct stele_cursor *cursor, int *ex
     }
 }
 
+/* A copy of the payload as it was when it was checked. Printing may wait for whoever reads our output, for hours, and
+ * if somebody cuts the file short meanwhile, zeroes stand where the record was mapped. */
+static int take_copy(struct reader *reader, struct stele_record *record)
+{
+    if (record->len > reader->capacity) {
+        void *grown = realloc(reader->copy, record->len);
+        if (grown == NULL)
+            return tool_io(reader->self, "no memory for a record of %zu bytes", record->len);
+        reader->copy = grown;
+        reader->capacity = record->len;
+    }
+    if (record->len > 0)
+        record->data = memcpy(reader->copy, record->data, record->len);
+    return TOOL_FINE;
+}
+
 /* Print until the end that was asked for. Returns the exit code. */
 static int read_all(struct reader *reader, struct stele_cursor *cursor, stele_lsn end)
 {
@@ -176,7 +195,7 @@ static int read_all(struct reader *reader, struct stele_cursor *cursor, stele_ls
     while (reader->printed < reader->count && out_error() == 0) {
         int got = stele_cursor_next(cursor, &record);
         if (got == 1) {
-            if (record.lsn > reader->to)
+            if (record.lsn > reader->to || (exit = take_copy(reader, &record)) != TOOL_FINE)
                 break;
             print_record(&reader->print, &record);
             reader->printed++;
@@ -212,6 +231,7 @@ static int read_log(struct reader *reader, const char *path)
     int opened = stele_cursor_open(log, reader->flags, reader->from, reader->from_value, &cursor);
     code = opened == 0 ? read_all(reader, cursor, stele_tail(log)) : tool_fail(reader->self, opened);
     stele_cursor_close(cursor);
+    free(reader->copy);
     return out_finish(reader->self, log_close(reader->self, log, code));
 }
 

@@ -16,8 +16,8 @@ static const struct opt options[] = {
     {OPT_FLAG(OPT_APPLY, "apply", "Do it.")},
     {OPT_FLAG(OPT_YES, "yes", "The same as --apply.")},
     {OPT_BACKUP, "backup", "DIR2", NULL,
-     "Keep a copy of everything that is removed in DIR2 (default: a new directory beside the log, named "
-     "DIR.removed-TIME)."},
+     "Keep a copy of everything that is removed in DIR2, which must not lie in the log (default: a new "
+     "directory beside the log, named DIR.removed-TIME)."},
     {OPT_FLAG(OPT_LOSS, "allow-data-loss",
               "On corruption: cut the log at the first damage, although acknowledged records behind it go.")},
     {OPT_FLAG(OPT_QUARANTINE, "quarantine",
@@ -86,6 +86,8 @@ static int repair(const struct command *self, const char *path, struct stele_rep
     if (code != 0) {
         if (report->as_json) {
             json_bool(&report->json, "applied", 0);
+            if (code == STELE_ECORRUPT)
+                json_text(&report->json, "before", report_verdict(result.before));
             json_text(&report->json, "error", stele_last_error());
             json_end(&report->json);
         }
@@ -136,12 +138,16 @@ const struct command cmd_repair = {
     .operands_min = 1,
     .operands_max = 1,
     .summary = "Mend a log: say what would be done, and with --apply do it.",
-    .text = "Cuts a torn tail, writes damaged copies of headers, footers and control blocks anew. On "
-            "corruption it refuses to change anything unless --allow-data-loss or --quarantine is given; so "
-            "it does when the control file is lost, because nothing says then whether segments are missing. "
-            "A copy of everything it removes is made durable first. Interrupted at any point, it can be run "
-            "again.\n\n"
-            "The exit status is the state the log is in afterwards: without --apply that is what was found.",
+    .text =
+        "Cuts a torn tail, writes damaged copies of headers, footers and control blocks anew. On "
+        "corruption it refuses to change anything unless --allow-data-loss or --quarantine is given; so "
+        "it does when the control file is lost, because nothing says then whether segments are missing. "
+        "With one of these and without --apply it says what would be lost. "
+        "A copy of everything it removes is made durable first, outside the log; what cannot be copied (a "
+        "directory in place of a segment, a file that the medium does not give back) is kept beside its "
+        "place, under its name and .aside. Interrupted at any point, it can be run again; copies without a "
+        "manifest.json are of such an attempt.\n\n"
+        "The exit status is the state the log is in afterwards: without --apply that is what was found.",
     .options = options,
     .examples = examples,
     .exits = "0 1 2 3 4 5",
