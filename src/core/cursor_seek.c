@@ -62,8 +62,7 @@ static stele_lsn walk_to(const struct stele_cursor *cursor, stele_lsn at, stele_
 static bool ends_segment(struct stele_cursor *cursor, stele_lsn lsn)
 {
     const struct stele *log = cursor->log;
-    return lsn % log->data_bytes == 0 && lsn > 0 &&
-           enter(cursor, stele__sequence_of(log, lsn - 1)) == 1 &&
+    return lsn % log->data_bytes == 0 && lsn > 0 && enter(cursor, stele__sequence_of(log, lsn - 1)) == 1 &&
            walk_to(cursor, cursor->area.base, lsn) == lsn;
 }
 

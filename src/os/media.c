@@ -104,8 +104,8 @@ static void explain_refusal(const struct finding *found, const char *fs, char *o
     if (!found->probed)
         (void)snprintf(out, size, "%s was not probed for persistent memory (no file to map)", fs);
     else if (found->kind == STELE__PMEM_CACHED)
-        (void)snprintf(out, size, "PMEM_IS_PMEM_FORCE is not believed, %s is mapped through the page cache",
-                       fs);
+        (void)snprintf(out, size, "PMEM_IS_PMEM_FORCE is not believed, %s is not mapped synchronously (MAP_SYNC: %s)", fs,
+                       error);
     else
         (void)snprintf(out, size, "%s is not mapped synchronously (MAP_SYNC: %s)", fs, error);
 }

@@ -7,17 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/open.h"
 #include "format/record.h"
 #include "format/segment.h"
 
 #define PAYLOAD 40u /* of every record here: what is appended later lines up with what was cut */
 #define RECORD (STELE__RECORD_HEADER + PAYLOAD)
 
+/* No marks between the records, and no helper thread that changes something under a copy. */
 static struct stele *open_quietly(const char *path, uint32_t flags)
 {
     struct stele_options options = log_options(flags);
-    options.idle_mark_ns = UINT64_MAX; /* no marks between the records */
-    return log_open_with(path, &options);
+    const struct stele__seams seams = {.no_helper = true};
+    struct stele *log;
+    options.idle_mark_ns = UINT64_MAX;
+    succeeds(stele__open_with(path, &options, &seams, &log));
+    return log;
 }
 
 static stele_lsn append_text(struct stele *log, const char *text)

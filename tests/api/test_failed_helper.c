@@ -54,7 +54,7 @@ static void a_sleeper_is_told_of_a_failure_that_is_nobodys_sync(void **state)
     wrap_init(&scene.wrap);
     scene.log = wrap_open(&scene.wrap, dir->log, &options, true);
     struct stele_region region;
-    while (stele_region(scene.log, &region, 1) < 3) /* the spares are there: nothing but the commit is to be done */
+    while (stele_region(scene.log, &region, 1) < 3) /* then nothing but the commit is to be done */
         sched_yield();
     atomic_store(&scene.wrap.fail_errno, EIO);
     scene.wrap.ctx = &scene;

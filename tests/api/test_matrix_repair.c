@@ -204,6 +204,30 @@ static void what_stands_far_behind_the_end_leaves_no_gap(void **state)
     is_mended(*state, &(struct odd){spoil_a_far_spare, QUARANTINE, {0, 0}, the_spare_is_aside});
 }
 
+/* Nothing is given up: what cannot be read gets the wrong name, under which it is no part of the log. */
+static void a_sound_file_takes_its_name_from_one_that_cannot_be_read(void **state)
+{
+    struct dir *dir = *state;
+    static const uint32_t flags[] = {0, QUARANTINE, LOSS};
+    for (int i = 0; i < 6; i++) {
+        struct stele_repair_result result;
+        fresh(dir);
+        char twin[600];
+        must(snprintf(twin, sizeof twin, "%s/%016x-%016llx.stele", dir->log, 1, SEGMENT_SMALL + 8ull) > 0);
+        must(rename(segment(dir, 1), twin) == 0);
+        if (i < 3)
+            must(mkdir(segment(dir, 1), 0700) == 0);
+        else
+            file_make(segment(dir, 1), "what was this");
+        succeeds(repair(dir, flags[i % 3] | STELE_REPAIR_APPLY, &result));
+        must(result.after == STELE_CLEAN && result.segments_quarantined == 0 &&
+             result.cut_lsn == STELE_LSN_NONE);
+        must(expect_survivors(dir->log, &truth, NULL, 0) == truth.count);
+        must(file_exists(twin)); /* the other one, as it was */
+        must(verify_log(dir->log, NULL).verdict == STELE_CLEAN);
+    }
+}
+
 static unsigned gaps_from(struct stele *log, enum stele_from from, uint64_t where)
 {
     struct stele_cursor *cursor;
@@ -308,6 +332,7 @@ int main(void)
         LAW(a_second_file_behind_a_cut_goes_with_the_rest),
         LAW(what_was_left_of_the_control_file_is_kept),
         LAW(what_stands_far_behind_the_end_leaves_no_gap),
+        LAW(a_sound_file_takes_its_name_from_one_that_cannot_be_read),
         LAW(a_cursor_tells_each_gap_once_and_steps_over_it),
         LAW(a_chain_that_nobody_knows_is_not_sealed_into_a_segment),
     };
