@@ -107,16 +107,22 @@ void stele__control_bump(struct stele *log)
         stele__futex_wake(&log->live_page->commits, INT_MAX, true);
 }
 
-void stele__control_announce(struct stele *log, stele_lsn cut)
+int stele__control_announce(struct stele *log, stele_lsn cut)
 {
     struct stele__live *live = log->live_page;
     atomic_store(&live->media_class, (uint32_t)log->media.class_);
     atomic_store(&live->durable, atomic_load(&log->durable));
     atomic_store(&live->first, stele__base_of(log, log->control.first_sequence));
     atomic_store(&live->tail_at_open, cut);
+    /* Between the words and the count. A reader looks at the count, then at the lock: one that saw the new count and no
+     * lock would take the words for those of a writer that is gone, and never look again. */
+    int rc = stele__lock_exclusive(log->lockfd, STELE__LOCK_LIVE, 1);
+    if (rc != 0)
+        return stele__fail_errno(-rc, "%s/" STELE__LOCK_NAME ": cannot lock byte 1", log->path);
     /* Last: a reader that sees the new opening sees its words. */
     atomic_fetch_add(&live->opens, 1);
     stele__control_bump(log);
+    return 0;
 }
 
 int stele__control_read(int dirfd, struct stele__control *out, enum stele__decode *result, uint32_t *copies)

@@ -17,9 +17,9 @@ int stele__control_persist(struct stele *log);
 /* Record how far the log is durable, if that is news. Takes control_lock. */
 int stele__control_advance(struct stele *log);
 
-/* Tell other processes that a writer is at work, and where its opening cut the log: what a reader saw as
- * published beyond `cut` is gone. */
-void stele__control_announce(struct stele *log, stele_lsn cut);
+/* Tell other processes that a writer is at work, by its words and by byte 1 of `lock`, and where its opening cut the
+ * log: what a reader saw as published beyond `cut` is gone. 0 or an error. */
+int stele__control_announce(struct stele *log, stele_lsn cut);
 
 /* The live words have changed, or the log has failed: wake readers that sleep on them, here and in other
  * processes. */

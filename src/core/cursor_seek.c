@@ -159,9 +159,12 @@ static uint64_t count_records(const struct stele_cursor *cursor)
         return cursor->footer.records;
     struct stele__record record;
     uint64_t count = 0;
-    stele_lsn at = cursor->area.base;
-    const stele_lsn end = at + cursor->area.bytes;
+    stele_lsn at = cursor->area.base, end = at + cursor->area.bytes;
     const stele_lsn durable = stele_durable(cursor->log);
+    /* Valid records of an earlier opening can stand behind the end, too. */
+    const struct stele *log = cursor->log;
+    if (log->read_only && !stele__reader_live(log) && !log->damaged)
+        end = stele__min_u64(end, log->end);
     while (at < end && (!cursor->durable_only || at < durable) &&
            stele__record_check(&cursor->area, at, &record) == STELE__RECORD_OK) {
         count += stele__wire_is_data(record.wire) ? 1 : 0;

@@ -91,7 +91,7 @@ struct stele__sync {
     _Atomic uint32_t leader;    /* 1: somebody leads */
     _Atomic uint32_t commits;   /* futex word of followers: changes when leadership is free again */
     _Atomic uint32_t followers; /* asleep, or about to be */
-    _Atomic uint32_t waiting;   /* in a call that waits for durability: stele_close() must not take the log away */
+    _Atomic uint32_t waiting;   /* in a call that waits for durability: stele_close() leaves them the log */
 };
 
 struct stele__helper {

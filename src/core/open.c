@@ -166,14 +166,13 @@ static int take_metadata(struct stele *log, const struct stele_options *o)
 static int start_writer(struct stele *log, const struct stele__seams *seams)
 {
     log->helper.inline_only = seams->no_helper;
-    stele__control_announce(log, log->end);
-    int held = stele__lock_exclusive(log->lockfd, STELE__LOCK_LIVE, 1);
-    if (held != 0)
-        return stele__fail_errno(-held, "%s/" STELE__LOCK_NAME ": cannot lock byte 1", log->path);
+    int rc = stele__control_announce(log, log->end);
+    if (rc != 0)
+        return rc;
     if (stele__commit_unvouched(log) && stele__commit_lead(log)) {
         bool single = log->single; /* nobody appends yet: the tail is ours */
         log->single = false;
-        int rc = stele__commit_vouch(log);
+        rc = stele__commit_vouch(log);
         log->single = single;
         stele__commit_resign(log);
         if (rc != 0) /* latched; but there is no log yet that could be called failed: say what failed */

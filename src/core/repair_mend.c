@@ -47,8 +47,6 @@ static bool rename_one(struct stele__repair *repair, struct stele__found *found,
     if (other != NULL && stele__found_readable(other))
         return false;
     if (stele__repair_decided(repair, to, STELE__DEED_QUARANTINE, STELE__DEED_REMOVE))
-        return false;
-    if (stele__repair_decided(repair, to, STELE__DEED_QUARANTINE, STELE__DEED_REMOVE))
         return false; /* renaming comes first, and would put this file in the place of the one that is to go */
     if (scan->control_result == STELE__DECODE_OK && to < scan->control.first_sequence)
         return false; /* trimmed long ago */

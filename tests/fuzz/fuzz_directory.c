@@ -42,11 +42,31 @@ static bool sound(void)
     return verify_code == 0 && verified.verdict != STELE_CORRUPT;
 }
 
-static int verify(const char *path, struct stele_verify_result *out)
+static int verify_with(const char *path, uint32_t jobs, struct stele_verify_result *out)
 {
-    struct stele_verify_options options = {.size = sizeof options, .jobs = 1};
+    struct stele_verify_options options = {.size = sizeof options, .jobs = jobs};
     *out = (struct stele_verify_result){.size = sizeof *out};
     return stele_verify(path, &options, out);
+}
+
+static int verify(const char *path, struct stele_verify_result *out)
+{
+    return verify_with(path, 1, out);
+}
+
+/* Several threads verify the same, and who reads durable records only sees the first of them, or all. */
+static void read_again(const char *path)
+{
+    static struct reading durable;
+    struct stele_verify_result result;
+    struct stele *log = NULL;
+    FUZZ_CHECK(verify_with(path, 3, &result) == verify_code);
+    FUZZ_CHECK(verify_code != 0 || memcmp(&result, &verified, sizeof result) == 0);
+    reading_take(&durable, path, STELE_DURABLE_ONLY, &log);
+    FUZZ_CHECK(stele_close(log) == 0);
+    FUZZ_CHECK(durable.opened == before.opened && reading_same(&durable, &before, durable.count));
+    FUZZ_CHECK(!sound() || durable.count == before.count ||
+               before.records[durable.count].lsn >= verified.durable_lsn);
 }
 
 /* Reading agrees with what verify has found. */
@@ -288,6 +308,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     image_write(&image, path);
     verify_code = verify(path, &verified);
     read_and_compare(path);
+    if (judge == READ)
+        read_again(path);
     if (judge == LOOK)
         look(path);
     if (judge == BACKUP)

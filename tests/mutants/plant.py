@@ -91,17 +91,14 @@ def settle(fresh, dest):
 
 
 def plant(name, dest):
+    """With None as `dest` it is only tried."""
     with tempfile.TemporaryDirectory(prefix="stele-mutant-") as scratch:
         copy = os.path.join(scratch, "src")
         shutil.copytree(os.path.join(TOP, "src"), copy)
-        before = {path: content(os.path.join(copy, path)) for path in listing(copy)}
         if name != "none":
             read_head(name)
             apply(name, scratch)
-            after = {path: content(os.path.join(copy, path)) for path in listing(copy)}
-            if after == before:
-                raise Misfit(f"{name}: the patch changes nothing in src/")
-        return settle(copy, os.path.join(dest, "src"))
+        return settle(copy, os.path.join(dest, "src")) if dest is not None else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
  * every few milliseconds. Everybody checks every record it meets; what was acknowledged is there after a close, and
  * after kill -9. Bounded by operations, not by time. */
 #include "lib/child.h"
-#include "stress/storm_records.h"
+#include "stress/storm_append.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -14,7 +14,6 @@
 
 #define SYNCERS 4u
 #define CURSORS 8u
-#define BATCH 9u
 
 /* Where a cursor lives, and what it looks at. The first CURSORS_WRITER are threads of the writer's process. */
 #define CURSORS_WRITER 5u
@@ -46,67 +45,6 @@ struct thread {
 
 /* ---- appenders */
 
-/* A call that waits for space while it holds an open slot waits for itself: one slot at a time. */
-static stele_lsn append_slot(struct storm *storm, unsigned who, uint64_t number)
-{
-    const uint64_t chance = storm_chance(who, number);
-    const struct shape shape = storm_shape(who, number);
-    struct stele_slot slot;
-    if (chance % 5 == 0) {
-        succeeds(stele_reserve(storm->log, shape.type, chance % 700, &slot));
-        memset(slot.data, 0x5a, slot.len);
-        succeeds(stele_abandon(storm->log, &slot));
-    }
-    size_t more = shape.len < STORM_LONGEST - 300 ? chance % 300 : 0;
-    succeeds(stele_reserve(storm->log, shape.type, shape.len + more, &slot));
-    stele_lsn lsn = slot.lsn;
-    if (chance % 7 == 0)
-        sched_yield(); /* the frontier stands in front of it meanwhile */
-    (void)storm_compose(who, number, slot.data);
-    succeeds(stele_publish(storm->log, &slot, shape.len));
-    return lsn;
-}
-
-static stele_lsn append_gathered(struct storm *storm, unsigned who, uint64_t number, uint8_t *data)
-{
-    const struct shape shape = storm_compose(who, number, data);
-    const size_t first = shape.len / 3, second = shape.len / 2 - first;
-    const struct iovec iov[] = {{data, first},
-                                {data + first, second},
-                                {NULL, 0},
-                                {data + first + second, shape.len - first - second}};
-    stele_lsn lsn;
-    succeeds(stele_appendv(storm->log, shape.type, iov, 4, &lsn));
-    return lsn;
-}
-
-static stele_lsn append_one(struct storm *storm, unsigned who, uint64_t number, uint8_t *data)
-{
-    const struct shape shape = storm_compose(who, number, data);
-    const struct iovec iov = {data, shape.len};
-    stele_lsn lsn;
-    if (shape.type == 0)
-        succeeds(stele_append(storm->log, data, shape.len, &lsn));
-    else
-        succeeds(stele_appendv(storm->log, shape.type, &iov, 1, &lsn));
-    return lsn;
-}
-
-static stele_lsn append_batch(struct storm *storm, unsigned who, uint64_t number, uint64_t count,
-                              uint8_t *data)
-{
-    struct stele_entry entries[BATCH];
-    for (uint64_t i = 0; i < count; i++) {
-        const struct shape shape = storm_compose(who, number + i, data + i * STORM_LONGEST);
-        entries[i] =
-            (struct stele_entry){.data = data + i * STORM_LONGEST, .len = shape.len, .type = shape.type};
-    }
-    must(stele_append_batch(storm->log, entries, count) == (long)count);
-    for (uint64_t i = 1; i < count; i++)
-        must(entries[i].lsn > entries[i - 1].lsn);
-    return entries[count - 1].lsn;
-}
-
 /* Records [number, number + *count) are appended; the LSN of the last one. */
 static stele_lsn append_some(struct storm *storm, unsigned who, uint64_t number, uint8_t *data,
                              uint64_t *count)
@@ -114,11 +52,13 @@ static stele_lsn append_some(struct storm *storm, unsigned who, uint64_t number,
     uint64_t left = storm->each - number;
     *count = 1;
     switch ((who + number) % 8) {
-    case 0: return append_slot(storm, who, number);
-    case 1: *count = left < BATCH ? left : BATCH; return append_batch(storm, who, number, *count, data);
+    case 0: return storm_append_slot(storm->log, who, number);
+    case 1:
+        *count = left < STORM_BATCH ? left : STORM_BATCH;
+        return storm_append_batch(storm->log, who, number, *count, data);
     case 2:
-    case 3: return append_gathered(storm, who, number, data);
-    default: return append_one(storm, who, number, data);
+    case 3: return storm_append_gathered(storm->log, who, number, data);
+    default: return storm_append_one(storm->log, who, number, data);
     }
 }
 
@@ -126,7 +66,7 @@ static void *append(void *argument)
 {
     struct thread *me = argument;
     struct storm *storm = me->storm;
-    uint8_t *data = malloc(BATCH * STORM_LONGEST);
+    uint8_t *data = malloc(STORM_BATCH * STORM_LONGEST);
     must(data != NULL);
     stele_lsn last = STELE_LSN_NONE;
     for (uint64_t number = 0, count; number < storm->each; number += count) {

@@ -66,7 +66,8 @@ static stele_lsn append_slot(struct run *run, unsigned who, uint64_t number)
 {
     struct stele_slot slot;
     succeeds(stele_reserve(run->log, 0, number % 200, &slot));
-    succeeds(stele_abandon(run->log, &slot)); /* before the next: with an open slot one must not wait for space */
+    succeeds(
+        stele_abandon(run->log, &slot)); /* before the next: with an open slot one must not wait for space */
     succeeds(stele_reserve(run->log, type_of(who, number), LONGEST, &slot));
     size_t len = compose(who, number, slot.data);
     stele_lsn lsn = slot.lsn;
