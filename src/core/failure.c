@@ -32,11 +32,11 @@ int stele__latch(struct stele *log, int code)
 
 int stele__fail_lost(const struct stele *log, const char *name, const struct stele__guard *guard)
 {
-    return stele__fail(
-        STELE_ECORRUPT,
-        "%s/%s: offset %llu: the file was cut short by somebody, or its medium failed, while it was in "
-        "use; see 'stele verify %s'",
-        log->path, name, (unsigned long long)stele__guard_offset(guard), log->path);
+    return stele__fail(STELE_ECORRUPT,
+                       "%s/%s: offset %llu: the file was cut short by somebody, or its medium failed or had "
+                       "no room for a hole, while it "
+                       "was in use; see 'stele verify %s'",
+                       log->path, name, (unsigned long long)stele__guard_offset(guard), log->path);
 }
 
 int stele__fail_latched(const struct stele *log)

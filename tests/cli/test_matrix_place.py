@@ -8,11 +8,13 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import cli  # noqa: E402
 import damage_lab  # noqa: E402
 
+LONG = int(os.environ.get("STELE_TEST_MINUTES") or 0) > 0
 SEGMENTS = 2000 if damage_lab.SLOW else 50000
 NOBODY = 65534
 # Of a process that takes its locks by fcntl(2), as on a file system without them.
@@ -77,6 +79,15 @@ class Place(cli.Case):
 
 
 class Crowds(Place):
+    ROOM = 4 << 30  # the long log takes a fifth of it, and nobody else shall miss it
+
+    def setUp(self):
+        super().setUp()
+        if damage_lab.SCRATCH and shutil.disk_usage(damage_lab.SCRATCH).free > self.ROOM:
+            os.rmdir(self.dir)
+            self.dir = tempfile.mkdtemp(prefix="stele-cli.", dir=damage_lab.SCRATCH)
+            self.log = self.path("log")
+
     def frugal(self, *args, code=cli.FINE, stdin=b""):
         """With 64 descriptors, and not much memory: what a long log needs must not grow with it."""
         limits = (resource.RLIMIT_NOFILE, (64, 64))
@@ -98,20 +109,25 @@ class Crowds(Place):
         entry, log, _ = self.lab.damage("many-segments", self.log, count=SEGMENTS)
         del entry, log
         count = SEGMENTS + len([n for n in os.listdir(self.lab.path("log")) if n.endswith(".stele")])
-        document = json.loads(self.frugal("verify", self.log, "--json"))
-        self.assertEqual((document["verdict"], document["problems"]), ("clean", []))
-        self.assertEqual(document["records"], len(self.lab.truth["log"]) + SEGMENTS)
-        segments = json.loads(self.frugal("stat", self.log, "--json"))["segments"]
-        self.assertLessEqual(abs(len(segments) - count), 4)  # spares come and go
-        last = b"segment %d\n" % (document["end_lsn"] // 65536 - 1)
+        stat = json.loads(self.frugal("stat", self.log, "--json"))
+        self.assertLessEqual(abs(len(stat["segments"]) - count), 4)  # spares come and go
+        last = b"segment %d\n" % (stat["published_lsn"] // 65536 - 1)
+        if LONG:
+            document = json.loads(self.frugal("verify", self.log, "--json"))
+            self.assertEqual((document["verdict"], document["problems"]), ("clean", []))
+            self.assertEqual(document["records"], len(self.lab.truth["log"]) + SEGMENTS)
         self.assertEqual(self.frugal("cat", self.log, "--from", "-1"), last)
         self.frugal("append", self.log, stdin=b"more\n")
         self.assertEqual(self.frugal("cat", self.log, "--from", "-2"), last + b"more\n")
         if not damage_lab.SLOW:  # a sanitizer's shadow needs more address space than this
             self.slim("stat", self.log)
+        left = SEGMENTS // 5  # every byte of all of them takes longer than a commit should wait
+        self.frugal("trim", self.log, "--keep-segments", str(left))
+        document = json.loads(self.frugal("verify", self.log, "--json"))
+        self.assertEqual((document["verdict"], document["problems"]), ("clean", []))
+        self.assertLessEqual(abs(document["records"] - left), 4)
         self.frugal("trim", self.log, "--keep-segments", "10")
         self.assertLessEqual(len(os.listdir(self.log)), 20)
-        self.assertEqual(json.loads(self.frugal("verify", self.log, "--json"))["verdict"], "clean")
 
     def test_ten_thousand_foreign_files_are_left_alone(self):
         self.lab.damage("foreign-files", self.log, count=10000)

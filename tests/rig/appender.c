@@ -25,6 +25,7 @@
 
 #define GENERATIONS 8u
 #define SEGMENT STELE_SEGMENT_BYTES_MIN
+#define UNASKED 24u /* records behind the last sync of a thread that ends without closing */
 
 void rig_give_up(const struct rig_run *run, const char *what)
 {
@@ -76,6 +77,7 @@ struct stele *rig_open_and_show(const struct rig_run *run, uint64_t next[RIG_THR
     struct stele_cursor *cursor;
     struct stele_record record;
     struct rig_head head;
+    bool seen[RIG_THREADS] = {false};
     if (stele_open(run->path, &options, &log) != 0 ||
         stele_cursor_open(log, 0, STELE_FROM_BEGIN, 0, &cursor) != 0)
         rig_give_up(run, "open");
@@ -91,10 +93,17 @@ struct stele *rig_open_and_show(const struct rig_run *run, uint64_t next[RIG_THR
             rig_give_up(run, "a record nobody appended");
         next[head.thread] = head.number + 1;
         previous[head.thread] = record.lsn;
+        seen[head.thread] = true;
     }
     if (rc != 0)
         rig_give_up(run, "reading");
     stele_cursor_close(cursor);
+    for (uint32_t t = 0; t < RIG_THREADS;
+         t++) { /* the death of a process loses nothing acknowledged, either */
+        uint64_t count = atomic_load(&run->shared->acked[run->log][t].count);
+        if (next[t] < count || (!seen[t] && count > 0 && previous[t] >= stele_first(log)))
+            rig_give_up(run, "acknowledged records are gone");
+    }
     rig_mark(run, RIG_MARK_CREATED, 0, 0, 0);
     for (uint32_t t = 0; t < RIG_THREADS; t++) {
         rig_mark(run, RIG_MARK_SHOWN, t, next[t], previous[t]);
@@ -125,7 +134,8 @@ struct appender {
     uint32_t who;
     uint64_t number, previous;
     uint64_t quota;
-    uint64_t dies_at; /* after so many records the process gets SIGKILL; UINT64_MAX: it does not */
+    uint64_t asks_until; /* from then on it appends only: the next opening finds what was never synced */
+    uint64_t dies_at;    /* after so many records the process gets SIGKILL; UINT64_MAX: it does not */
 };
 
 static int put(const struct appender *me, const uint8_t *data, size_t len, uint64_t dice, stele_lsn *lsn)
@@ -176,9 +186,9 @@ static void *append_own(void *argument)
         me->previous = lsn;
         if (done == me->dies_at)
             (void)kill(getpid(), SIGKILL);
-        if (is_durable(me, lsn, dice >> 44))
+        if (done < me->asks_until && is_durable(me, lsn, dice >> 44))
             rig_acknowledge(me->run, me->who, me->number, lsn);
-        if (me->who == 0 && (dice >> 50) % 24 == 0)
+        if (me->who == 0 && done < me->asks_until && (dice >> 50) % 24 == 0)
             rig_trim(me->run, me->log, (2 + (dice >> 56) % 3) * SEGMENT);
     }
     return NULL;
@@ -198,6 +208,8 @@ static _Noreturn void run_library(const struct rig_run *run)
         me->dies_at = dice % 3 == 0 && t == (dice >> 8) % threads
                           ? me->quota / 2 + (dice >> 16) % (me->quota / 2 + 1)
                           : UINT64_MAX;
+        uint64_t end = me->dies_at != UINT64_MAX ? me->dies_at : me->quota;
+        me->asks_until = dice % 3 == 2 || end < UNASKED ? me->quota : end - UNASKED;
         if (pthread_create(&me->thread, NULL, append_own, me) != 0)
             rig_give_up(run, "pthread_create");
     }

@@ -294,6 +294,7 @@ static void let_somebody_else_fail(const struct rig *rig)
     }
 }
 
+#define AT_A_ROLL "at-a-roll"
 #define OTHERS_FIRST "others-first" /* somebody else's write meets the error before the log's does */
 
 /* In a program of its own: what a signal would do to it is for the library to say, not for the test
@@ -304,12 +305,17 @@ static int append_to_a_dying_disk(const char *shared, const char *at, const char
     disk_join(&rig.disk, atoi(shared), at);
     (void)snprintf(rig.log, sizeof rig.log, "%s/log", at);
     struct stele *log = open_log(&rig, STELE_CREATE);
-    append_range(log, 0, SYNCED);
+    uint64_t count = SYNCED;
+    if (strcmp(when, AT_A_ROLL) == 0)
+        count =
+            append_until_segment(log, 0, 1); /* a seal, a new segment, its name and the directory are due */
+    else
+        append_range(log, 0, SYNCED);
     succeeds(stele_sync(log, STELE_LSN_ALL));
     disk_fail_all(&rig.disk);
     if (strcmp(when, OTHERS_FIRST) == 0)
         let_somebody_else_fail(&rig);
-    atomic_store(&rig.disk.control->note, append_until_failure(log, SYNCED));
+    atomic_store(&rig.disk.control->note, append_until_failure(log, count));
     /* EIO; or EROFS, or a store that met no page any more: a file system that gave up. */
     expect_failed(log, stele_durable(log), "Cause: ");
     must(stele_close(log) != 0);
@@ -349,6 +355,11 @@ static void a_device_that_is_gone_fails_the_log_and_loses_nothing_acknowledged(v
     lose_the_device(*state, "log-first");
 }
 
+static void so_does_one_that_goes_at_a_roll(void **state)
+{
+    lose_the_device(*state, AT_A_ROLL);
+}
+
 static void a_file_system_that_gave_up_before_is_an_error_and_no_signal(void **state)
 {
     lose_the_device(*state, OTHERS_FIRST);
@@ -371,6 +382,7 @@ int main(int argc, char **argv)
         LAW(a_failed_seal_is_final, setup),                                                                  \
         LAW(a_control_block_that_cannot_be_written_fails_the_trim_and_the_log, setup),                       \
         LAW(a_device_that_is_gone_fails_the_log_and_loses_nothing_acknowledged, setup),                      \
+        LAW(so_does_one_that_goes_at_a_roll, setup),                                                         \
         LAW(a_file_system_that_gave_up_before_is_an_error_and_no_signal, setup)
     const struct CMUnitTest tests[] = {LAWS(setup_ext4), LAWS(setup_xfs)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,10 +29,8 @@ void rig_truth_learn(struct rig_truth *truth, const struct rig_mark *mark)
     case RIG_MARK_TRIMMING: log->trimming = mark->lsn > log->trimming ? mark->lsn : log->trimming; break;
     case RIG_MARK_TRIMMED: log->trimmed = mark->lsn > log->trimmed ? mark->lsn : log->trimmed; break;
     case RIG_MARK_SHOWN:
-        thread->shown[mark->generation % RIG_GENERATIONS] = mark->count; /* and what is shown is durable */
-        thread->count = mark->count;
-        thread->lsn = mark->lsn;
-        break;
+        thread->shown[mark->generation % RIG_GENERATIONS] = mark->count; /* and what is shown is durable: */
+        /* fall through */
     case RIG_MARK_ACK:
         if (mark->count > thread->count) {
             thread->count = mark->count;
