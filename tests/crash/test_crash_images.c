@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Crash images: a seeded workload runs through the library on a simulated machine. Before and after each call that changes
- * something, and between the steps, the power fails: in an image of what may then be found the real stele_open() recovers,
- * and the law of sim_truth.h must hold. Most images live on: they append, roll, trim, and crash again, also in the middle
- * of their recovery. In some the process dies instead, and the power fails only after the next one has acknowledged more.
- * One workload in four is thorough: short, every point, and all subsets of what is undecided where these are ten pieces
- * at most. The environment sets how many: sim_budget.h. */
+/* Crash images: a seeded workload runs through the library on a simulated machine. Before and after each
+ * call that changes something, and between the steps, the power fails: in an image of what may then be
+ * found the real stele_open() recovers, and the law of sim_truth.h must hold. Most images live on: they
+ * append, roll, trim, and crash again, also in the middle of their recovery. In some the process dies
+ * instead, and the power fails only after the next one has acknowledged more. One workload in four is
+ * thorough: short, every point, and all subsets of what is undecided where these are ten pieces at most.
+ * The environment sets how many: sim_budget.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,8 +27,7 @@
 #define IMAGES UINT64_C(850000)
 #define STEPS 120u /* of a workload */
 #define STEPS_THOROUGH 24u
-#define DEPTH 3u           /* worlds: the workload, an image of it, an image of that one */
-#define EXHAUSTIVE_MAX 10u /* so many undecided pieces: all their subsets */
+#define DEPTH 3u /* worlds: the workload, an image of it, an image of that one */
 
 struct level {
     struct sim_world world;
@@ -42,7 +42,7 @@ struct level {
 };
 
 enum count {
-    IMAGE, /* sim_run.h: the first one */
+    IMAGE,
     NESTED,
     KILLED,
     EXHAUSTIVE,
@@ -54,7 +54,7 @@ enum count {
     FAULTS,
     ROLLS,
     TRIMS,
-    RECYCLED,
+    RECYCLED
 };
 
 struct campaign {
@@ -67,12 +67,6 @@ struct campaign {
 static void violation(struct level *level, const char *what)
 {
     sim_run_violation(level->campaign->run, what, level->world.truth.why);
-}
-
-static void broken(struct level *level, const char *what, long rc)
-{
-    (void)snprintf(level->world.truth.why, sizeof level->world.truth.why, "%ld: %s", rc, stele_last_error());
-    violation(level, what);
 }
 
 static bool look(struct level *level, uint32_t one_in)
@@ -143,18 +137,9 @@ static void live_on(struct level *level, bool killed)
         (void)sim_sys_unlinkat(world->sim.dirfd, "lock", 0);
     /* What a dead process left in caches only is found out in the recovery after it. */
     level->one_in = last ? 0 : killed ? 10 : 40;
-    struct sim_epochs before;
-    check_salts(level);
-    sim_look_epochs(world, &before);
-    int rc = sim_world_start(world);
-    if (rc != 0)
-        broken(level, "an undamaged log does not open", rc);
-    what = sim_look_opened(world, &before);
+    what = sim_look_recover(world);
     if (what != NULL)
         violation(level, what);
-    if (!sim_world_judge(world))
-        violation(level, "recovery broke the law");
-    check_salts(level);
     level->one_in = last ? 0 : 80;
     live(level, seed);
     level->one_in = 0;
@@ -213,14 +198,6 @@ static void next_image(struct level *from, const struct sim_cut *drawn, bool kil
     live_on(to, kill);
 }
 
-/* All subsets where they are few, and as often as they allow: a thousand images are as much as a workload. */
-static bool draw_exhaustive(const struct level *from, size_t units, struct sim_rand *rand)
-{
-    if (from->depth > 0 || units == 0 || units > EXHAUSTIVE_MAX)
-        return false;
-    return from->campaign->thorough || units <= 3 || sim_rand_one_in(rand, UINT64_C(1) << (units - 2));
-}
-
 /* The power fails now. */
 static void crash_here(struct level *from)
 {
@@ -231,7 +208,7 @@ static void crash_here(struct level *from)
     const uint64_t state = sim_state(sim, cut.units, cut.grain);
     const bool known = state == from->state; /* nothing has happened since: the same images again */
     from->state = state;
-    if (!known && draw_exhaustive(from, cut.units, &rand)) {
+    if (!known && from->depth == 0 && sim_cut_try_all(cut.units, from->campaign->thorough, &rand)) {
         cut.keep = SIM_KEEP_MASK;
         from->campaign->run->count[EXHAUSTIVE]++;
         for (cut.arg = 0; cut.arg < UINT64_C(1) << cut.units; cut.arg++) {
@@ -260,7 +237,8 @@ static void at_point(void *ctx, struct sim *sim, enum sim_call call, bool after)
     const bool flush = call == SIM_MSYNC || call == SIM_FLUSH || call == SIM_DRAIN;
     const struct sim_file *file = flush ? sim_find(sim, sim->where.name) : NULL;
     uint32_t one_in = flush ? level->one_in : (level->one_in + 1) / 2;
-    one_in = file != NULL && file->reborn ? (level->one_in + 7) / 8 : one_in;
+    if ((file != NULL && file->reborn) || (level->depth > 0 && !flush))
+        one_in = (level->one_in + 7) / 8;
     if (sim_rand_one_in(&level->rand, one_in)) {
         level->in_call = true;
         crash_here(level);

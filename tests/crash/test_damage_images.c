@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Damage images: what a disk can do to bytes that had been durable. A log is written, its durable image is taken, and one
- * or two places of a copy are damaged (sim_damage.h). sim_items.h says what must follow:
+/* Damage images: what a disk can do to bytes that had been durable. A log is written, its durable image is
+ * taken, and one or two places of a copy are damaged (sim_damage.h). sim_items.h says what must follow:
  *
- *   - a damaged record below a point that something undamaged vouches for is corruption: verify says so, opening for
- *     writing refuses and changes nothing, or, where the damage lies in a sealed segment, reading stops in front of it;
- *   - fewer records without a word may be shown only where nothing vouches for what is missing: the last commit;
+ *   - a damaged record below a point that something undamaged vouches for is corruption: verify says
+ *     so, opening for writing refuses and changes nothing, or, where the damage lies in a sealed
+ *     segment, reading stops in front of it;
+ *   - fewer records without a word may be shown only where nothing vouches for what is missing: the
+ *     last commit;
  *   - no wrong byte is ever shown, and no damage of a byte that means something goes unreported.
  *
  * The environment sets how many: sim_budget.h. */
@@ -97,7 +99,8 @@ static void verify(struct trial *t, const struct sim_expect *expect)
         violation(t, "stele_verify() counts damaged records as valid", expect);
 }
 
-/* What is shown must be right, and may end early only with an error, or where nothing vouches for the rest. */
+/* What is shown must be right, and may end early only with an error, or where nothing vouches for the
+ * rest. */
 static void judge_reading(struct trial *t, struct stele *log, const struct sim_expect *expect)
 {
     size_t shown, before = sim_truth_before(&t->truth, expect->end);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fork images: two histories of one log, as when a virtual machine is put back to a snapshot and lives on. Both have the
- * same uuid, the same salts, and here also records of the same sizes at the same places; only their bytes differ. A record,
- * a run of records or a whole segment of one history is put in place of the other's: each piece is sound by itself, so
- * only the chain can tell. It must, wherever something that knows the chain stands behind the piece: a mark, a seal.
+/* Fork images: two histories of one log, as when a virtual machine is put back to a snapshot and lives on.
+ * Both have the same uuid, the same salts, and here also records of the same sizes at the same places;
+ * only their bytes differ. A record, a run of records or a whole segment of one history is put in place of
+ * the other's: each piece is sound by itself, so only the chain can tell. It must, wherever something that
+ * knows the chain stands behind the piece: a mark, a seal.
  *
  * The environment sets how many: sim_budget.h. */
 #include <setjmp.h>
@@ -189,7 +190,8 @@ static void one_image(struct trial *t)
     sim_kill(&t->durable[0], &t->hurt.sim);
     t->hurt.truth.created = true;
     t->hurt.rand = sim_rand_of(sim_rand_next(&t->rand), 0);
-    /* A piece may be older than the fork, or nothing knows better, being of the last commit: then another one. */
+    /* A piece may be older than the fork, or nothing knows better, being of the last commit: then another
+     * one. */
     bool put = false;
     for (uint32_t tries = 0; !put && tries < 200; tries++) {
         size_t at = (size_t)sim_rand_below(&t->rand, t->items.count);

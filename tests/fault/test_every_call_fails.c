@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every call to the medium fails once: one life of a log (created, appended to, rolled, sealed, trimmed, closed, recovered)
- * is run again and again, and each time the next call fails: with each error, alone or with all that follow, on a medium
- * of blocks and one of memory. A failed flush leaves a random part durable and the rest silently clean. Then:
+/* Every call to the medium fails once: one life of a log (created, appended to, rolled, sealed, trimmed,
+ * closed, recovered) is run again and again, and each time the next call fails: with each error, alone or
+ * with all that follow, on a medium of blocks and one of memory. A failed flush leaves a random part
+ * durable and the rest silently clean. Then:
  *
  *   - the call returns the error's code, and a message that names the log and the error;
- *   - a failed sync is for good: every append, sync, trim and wait after it fails with STELE_EFAILED until the log is
- *     reopened, and the durable point stays where it was;
+ *   - a failed sync is for good: every append, sync, trim and wait after it fails with STELE_EFAILED
+ *     until the log is reopened, and the durable point stays where it was;
  *   - without a failed sync the log goes on as soon as the medium does;
- *   - reopened, after a crash or without one, the log holds everything that was acknowledged and nothing else. */
+ *   - reopened, after a crash or without one, the log holds everything that was acknowledged and
+ *     nothing else. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -157,6 +159,7 @@ static void recover(struct run *run)
 static void begin(struct run *run, enum sim_model model)
 {
     struct sim_world *world = &run->world;
+    sim_limit(20);
     sim_reset(&world->sim);
     world->sim.model = model;
     world->sim.rand = sim_rand_of(run->fault, 1);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every call that only asks fails once, and every call that can be interrupted is: the life of a log (sim_life.h) is run
- * again and again on a simulated machine, and each time the next call to open, read, list, stat, map or lock fails, or a
- * signal interrupts the next call, or the next transfer is a short one. Then:
+/* Every call that only asks fails once, and every call that can be interrupted is: the life of a log
+ * (sim_life.h) is run again and again on a simulated machine, and each time the next call to open, read,
+ * list, stat, map or lock fails, or a signal interrupts the next call, or the next transfer is a short
+ * one. Then:
  *
- *   - a signal and a short transfer change nothing: no call of the library fails, and nothing is missing afterwards;
- *   - a question without an answer is an error of the call that asked it, or it does not matter; it is never taken for
- *     an answer: no log is called empty, made anew, or cut because it could not be read. Once the question is answered
- *     the log opens and holds everything that was acknowledged. */
+ *   - a signal and a short transfer change nothing: no call of the library fails, and nothing is
+ *     missing afterwards;
+ *   - a question without an answer is an error of the call that asked it, or it does not matter; it is
+ *     never taken for an answer: no log is called empty, made anew, or cut because it could not be
+ *     read. Once the question is answered the log opens and holds everything that was acknowledged. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,6 +62,7 @@ static void begin(struct run *run, enum sim_model model)
     struct sim_world *world = &run->world;
     sim_world_kill(world);
     sim_reset(&world->sim);
+    sim_limit(20);
     sim_sys_begin(1);
     world->sim.model = model;
     world->sim.rand = sim_rand_of(run->fault, 1);
@@ -68,7 +71,8 @@ static void begin(struct run *run, enum sim_model model)
     world->sim.fault = (struct sim_fault){.at = run->fault, .kinds = run->kinds, .error = run->error};
 }
 
-/* What an opening without an answer may say: the error's own code, or that the log cannot be read as it is. */
+/* What an opening without an answer may say: the error's own code, or that the log cannot be read as it
+ * is. */
 static bool is_honest(const struct run *run, int rc)
 {
     const int own = run->error == EIO ? STELE_EIO : run->error == EACCES ? STELE_EACCES : STELE_ENOMEM;

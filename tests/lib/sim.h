@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim.h: a simulated machine under the library: its system calls on files, and libpmem's flush and fence, are answered
- * from memory (sim_interpose.h puts them in place), so that the real back-ends of src/os run on it. Each file has two
- * images: what was stored, and the disk, which is what a power cut leaves for certain. Invariant: the disk changes only
- * by what is documented to change it, and by chance (write-back nobody asked for).
+/* sim.h: a simulated machine under the library: its system calls on files, and libpmem's flush and fence,
+ * are answered from memory (sim_interpose.h puts them in place), so that the real back-ends of src/os run
+ * on it. Each file has two images: what was stored, and the disk, which is what a power cut leaves for
+ * certain. Invariant: the disk changes only by what is documented to change it, and by chance (write-back
+ * nobody asked for).
  *
  *   block  msync() writes whole pages of 4 KiB
  *   pmem   pmem_flush() puts lines of 64 bytes on their way as they are, pmem_drain() has them arrive
  *   both   fdatasync() writes a file and its length; nothing else makes a length durable
  *
- * Names are journalled: creates, renames and unlinks reach the disk with fsync() of the directory, or earlier, in any
- * order. At a crash (sim_crash) another machine receives the disk and any part of what differs from it; the first goes on
- * undisturbed. Any call can be made to fail, and a failed sync leaves a random part durable and the rest silently clean:
- * nothing writes it later unless it is stored to again (tracked with the page protection). One thread only. */
+ * Names are journalled: creates, renames and unlinks reach the disk with fsync() of the directory, or
+ * earlier, in any order. At a crash (sim_crash) another machine receives the disk and any part of what
+ * differs from it; the first goes on undisturbed. Any call can be made to fail, and a failed sync leaves a
+ * random part durable and the rest silently clean: nothing writes it later unless it is stored to again
+ * (tracked with the page protection). One thread only. */
 #ifndef STELE_TEST_SIM_H
 #define STELE_TEST_SIM_H
 
@@ -141,11 +143,15 @@ bool sim_is_settled(const struct sim *sim);
 /* One of the next calls that change something will fail. */
 void sim_draw_fault(struct sim *sim, struct sim_rand *rand);
 
+#define SIM_EXIT_ENDLESS 4
+/* End the process when it uses the processor for so many more seconds: something does not end. 0: no limit. */
+void sim_limit(unsigned seconds);
+
 /* Write-back: some dirty pages (lines) and some name changes reach the disk by themselves. */
 void sim_write_back(struct sim *sim, struct sim_rand *rand);
 
-/* What a crash can decide: pieces of `grain` bytes (8, 64, 512, 4096) in which a file differs from its disk. What the
- * file "lock" holds counts for nothing and is left out. */
+/* What a crash can decide: pieces of `grain` bytes (8, 64, 512, 4096) in which a file differs from its
+ * disk. What the file "lock" holds counts for nothing and is left out. */
 struct sim_unit {
     uint32_t file; /* index */
     uint32_t offset;

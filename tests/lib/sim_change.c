@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_change.c: the calls that change a file or a name of a simulated machine, and the crash points around them. */
+/* sim_change.c: the calls that change a file or a name of a simulated machine, and the crash points around
+ * them. */
 #include "sim_change.h"
 
 #include "format/name.h"
@@ -26,9 +27,17 @@ void sim_print_where(const struct sim_where *where)
         fprintf(stderr, ", %" PRIu64 " bytes at offset %" PRIu64, where->len, where->offset);
 }
 
+static uint64_t changes;
+
+uint64_t sim__changes(void)
+{
+    return changes;
+}
+
 void sim__point(struct sim *sim, enum sim_call call, bool after, const char *name, const char *to,
                 uint64_t offset, uint64_t len)
 {
+    changes++;
     if (sim->point == NULL && !sim->narrate)
         return;
     struct sim_where *where = &sim->where;

@@ -8,6 +8,7 @@
 /* `to`: the new name of a rename, else NULL. */
 void sim__point(struct sim *sim, enum sim_call call, bool after, const char *name, const char *to,
                 uint64_t offset, uint64_t len);
+uint64_t sim__changes(void); /* crash points so far, of all machines */
 void sim_print_where(const struct sim_where *where);
 
 #endif

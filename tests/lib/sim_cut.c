@@ -22,6 +22,15 @@ void sim_cut_draw(struct sim_cut *cut, const struct sim *sim, struct sim_rand *r
     cut->ops = sim_draw_ops(sim, rand);
 }
 
+#define ALL_MAX 10u /* so many undecided pieces: 1,024 images */
+
+bool sim_cut_try_all(size_t units, bool thorough, struct sim_rand *rand)
+{
+    if (units == 0 || units > ALL_MAX)
+        return false;
+    return thorough || units <= 3 || sim_rand_one_in(rand, UINT64_C(1) << (units - 2));
+}
+
 void sim_cut_settle(struct sim_cut *cut, const struct sim *sim, struct sim_rand *rand, struct sim_run *run,
                     uint32_t world, struct sim_list *list)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_cut.h: what of the undecided reaches the disk when the power fails: drawn, cut down in a replay, told in words. */
+/* sim_cut.h: what of the undecided reaches the disk when the power fails: drawn, cut down in a replay,
+ * told in words. */
 #ifndef STELE_TEST_SIM_CUT_H
 #define STELE_TEST_SIM_CUT_H
 
@@ -15,6 +16,9 @@ struct sim_list {
 /* The size of the pieces: what a device of this kind writes in one piece, and what it may tear. */
 uint32_t sim_cut_grain(enum sim_model model, struct sim_rand *rand);
 void sim_cut_draw(struct sim_cut *cut, const struct sim *sim, struct sim_rand *rand);
+/* Is it time for all subsets? Where they are few, always or, not `thorough`, as seldom as they are many: a
+ * thousand images are as much as a workload. */
+bool sim_cut_try_all(size_t units, bool thorough, struct sim_rand *rand);
 /* From now on `cut` is a list of what is kept; in a replay without what is left out of `world`. */
 void sim_cut_settle(struct sim_cut *cut, const struct sim *sim, struct sim_rand *rand, struct sim_run *run,
                     uint32_t world, struct sim_list *list);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_damage.h: what a disk can do to bytes it had: flipped bits, sectors of zeroes, of noise, of an earlier time, from
- * elsewhere, exchanged; segments gone or exchanged. */
+/* sim_damage.h: what a disk can do to bytes it had: flipped bits, sectors of zeroes, of noise, of an
+ * earlier time, from elsewhere, exchanged; segments gone or exchanged. */
 #ifndef STELE_TEST_SIM_DAMAGE_H
 #define STELE_TEST_SIM_DAMAGE_H
 

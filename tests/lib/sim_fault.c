@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_fault.c: calls that fail, and what they leave. After a failed flush Linux calls the pages clean, written or not. Such
- * a page is "lost" here: readable, and what the library reads from it is not what the disk has. A store makes it dirty
- * again, and that is noticed as the kernel does: the page is write-protected until then. */
+/* sim_fault.c: calls that fail, and what they leave. After a failed flush Linux calls the pages clean,
+ * written or not. Such a page is "lost" here: readable, and what the library reads from it is not what the
+ * disk has. A store makes it dirty again, and that is noticed as the kernel does: the page is
+ * write-protected until then. */
 #include "sim.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 /* Errors that not every call can return: the others have nothing to wait for, or nothing to cut short. */
 static bool can(enum sim_call call, int error)
@@ -39,6 +42,23 @@ void sim_draw_fault(struct sim *sim, struct sim_rand *rand)
     sim->fault = (struct sim_fault){.at = 1 + sim_rand_below(rand, 8),
                                     .kinds = SIM_CHANGING,
                                     .error = errors[sim_rand_below(rand, sizeof errors / sizeof errors[0])]};
+}
+
+static void on_limit(int signal)
+{
+    static const char text[] = "\nsimulator: what the library does here does not end\n";
+    (void)signal;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(SIM_EXIT_ENDLESS);
+}
+
+void sim_limit(unsigned seconds)
+{
+    struct sigaction action = {.sa_handler = on_limit};
+    const struct itimerval limit = {.it_value.tv_sec = (time_t)seconds};
+    (void)sigemptyset(&action.sa_mask);
+    sim__check(sigaction(SIGPROF, &action, NULL) == 0 && setitimer(ITIMER_PROF, &limit, NULL) == 0,
+               "a timer can be set");
 }
 
 static struct sigaction before;

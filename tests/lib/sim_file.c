@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_file.c: machines and their files: made, named, let go of. All memory of a machine is one map, a fixed place for each
- * file, so that an address leads to its file. */
+/* sim_file.c: machines and their files: made, named, let go of. All memory of a machine is one map, a
+ * fixed place for each file, so that an address leads to its file. */
 #include "sim.h"
 
 #include <errno.h>
@@ -66,7 +66,8 @@ void sim_open(struct sim *sim, uint64_t seed)
     sim->dirfd = sim__fd_new(SIM_FD_DIR, sim, NULL);
 }
 
-/* A file without a name. `zero`: empty, all its bytes are zero, on either side; else they are the caller's to fill. */
+/* A file without a name. `zero`: empty, all its bytes are zero, on either side; else they are the caller's
+ * to fill. */
 struct sim_file *sim__take(struct sim *sim, bool zero)
 {
     uint32_t i = 0;

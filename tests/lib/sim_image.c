@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_image.c: what is found after a crash. Pieces that differ from the disk are undecided: each may have reached it or
- * not, in any combination, each name change likewise, and each length that nothing made durable. */
+/* sim_image.c: what is found after a crash. Pieces that differ from the disk are undecided: each may have
+ * reached it or not, in any combination, each name change likewise, and each length that nothing made
+ * durable. */
 #include "sim.h"
 
 #include "format/name.h"
@@ -134,7 +135,8 @@ static void names_after(const struct sim *sim, uint64_t ops, struct names *names
     }
 }
 
-/* The length that is found: the durable one, or the new one, or, where a file grew by steps, something between. */
+/* The length that is found: the durable one, or the new one, or, where a file grew by steps, something
+ * between. */
 static uint64_t draw_bytes(const struct sim_file *file, struct sim_rand *rand)
 {
     if (file->bytes == file->disk_bytes)

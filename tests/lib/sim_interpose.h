@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_interpose.h: the system calls of the library, and libpmem's, go to the simulated machine (sim_sys.h). To be included
- * by one source file of a test program: the definitions of the program itself come before those of shared libraries.
- * They are hidden, so nothing but the program and the static library in it is concerned. */
+/* sim_interpose.h: the system calls of the library, and libpmem's, go to the simulated machine
+ * (sim_sys.h). To be included by one source file of a test program: the definitions of the program itself
+ * come before those of shared libraries. They are hidden, so nothing but the program and the static
+ * library in it is concerned. */
 #ifndef STELE_TEST_SIM_INTERPOSE_H
 #define STELE_TEST_SIM_INTERPOSE_H
 
@@ -154,6 +155,15 @@ int madvise(void *address, size_t len, int advice)
 int clock_gettime(clockid_t clock, struct timespec *out)
 {
     return sim_sys_clock_gettime(clock, out);
+}
+
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, struct timespec *left)
+{
+    (void)clock;
+    (void)flags;
+    (void)until;
+    (void)left;
+    return sim_sys_nap();
 }
 
 ssize_t getrandom(void *buffer, size_t len, unsigned flags)

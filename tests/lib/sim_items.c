@@ -140,8 +140,8 @@ static bool changed(struct sim *damaged, const struct sim_file *file, uint64_t o
            memcmp(now->live + offset, file->live + offset, len) != 0;
 }
 
-/* When both header copies are sound and differ, the first one counts: a sector in the wrong place, or of the file's life
- * before this one. */
+/* When both header copies are sound and differ, the first one counts: a sector in the wrong place, or of
+ * the file's life before this one. */
 struct impostor {
     bool foreign; /* of another segment */
     bool renewed; /* of this one, made before */
@@ -195,8 +195,9 @@ static void judge_item(const struct sim_items *items, const struct sim_item *ite
     const bool readable = !in_segment || left[item->segment].readable;
     const struct sim_file *now = sim_find(damaged, item->file->name);
     struct stele__control control;
-    /* Not told, and no part of the law: a spare is no part of the log yet; of a missing segment with nothing to vouch for
-     * its records nobody can know; an earlier control block is as good as the other one was then. */
+    /* Not told, and no part of the law: a spare is no part of the log yet; of a missing segment with
+     * nothing to vouch for its records nobody can know; an earlier control block is as good as the other
+     * one was then. */
     const bool spare = in_segment && !items->segments[item->segment].holds;
     const bool old_block = hurt && !in_segment && now != NULL && block_decodes(now, item->offset, &control);
     expect->meant |= hurt && !spare && now != NULL && !old_block;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_items.h: what the bytes of a log's files mean, and who vouches for what: found on a sound image, and then asked what
- * must be said of a damaged copy of it. The library's recovery takes no part in this; only its formats do. */
+/* sim_items.h: what the bytes of a log's files mean, and who vouches for what: found on a sound image, and
+ * then asked what must be said of a damaged copy of it. The library's recovery takes no part in this; only
+ * its formats do. */
 #ifndef STELE_TEST_SIM_ITEMS_H
 #define STELE_TEST_SIM_ITEMS_H
 
@@ -49,7 +50,8 @@ struct sim_expect {
     bool meant;      /* anything changed that means something, or that a hash covers */
 };
 
-/* What must be said of `damaged`, whose files of the same names are compared with those of the sound image. */
+/* What must be said of `damaged`, whose files of the same names are compared with those of the sound
+ * image. */
 struct sim_expect sim_items_judge(const struct sim_items *items, struct sim *damaged);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_life.h: one life of a log, always the same: created, appended to, rolled, sealed, trimmed, closed, recovered. For
- * tests that disturb it at each of its calls in turn. */
+/* sim_life.h: one life of a log, always the same: created, appended to, rolled, sealed, trimmed, closed,
+ * recovered. For tests that disturb it at each of its calls in turn. */
 #ifndef STELE_TEST_SIM_LIFE_H
 #define STELE_TEST_SIM_LIFE_H
 

@@ -295,7 +295,8 @@ bool sim_world_step(struct sim_world *world)
     if (world->faulty) /* what the documentation asks for: close, reopen */
         return sim_world_do(world, sim_rand_one_in(&world->rand, 4) ? SIM_DO_KILL : SIM_DO_CLOSE);
     stele_lsn tail = stele_tail(world->log);
-    /* An open slot holds the log back; with 16 segments behind it, appends would wait for a thread that is not there. */
+    /* An open slot holds the log back; with 16 segments behind it, appends would wait for a thread that is
+     * not there. */
     if (world->slot_count > 0 && tail - world->slots[oldest_slot(world)].slot.lsn > 3 * SIM_SEGMENT)
         return finish_slot(world, oldest_slot(world), true);
     if (tail - world->truth.first > 3 * SIM_SEGMENT && sim_rand_one_in(&world->rand, 3))

@@ -12,8 +12,8 @@ struct problems {
     bool impossible;
 };
 
-/* A crash may leave one of two copies torn, and a tail. A header or an index that cannot be read it may not: they were
- * durable before anything spoke of them. */
+/* A crash may leave one of two copies torn, and a tail. A header or an index that cannot be read it may
+ * not: they were durable before anything spoke of them. */
 static void judge_problem(void *ctx, const struct stele_problem *problem)
 {
     static const char *const possible[] = {"torn", "residue", "footer", "footer-copy", "control-copy"};
@@ -90,7 +90,14 @@ static bool decode(const struct sim_file *file, struct stele__header *header)
            stele__header_decode(file->live, header, &copies) == STELE__DECODE_OK && header->data_log2 == 16;
 }
 
-void sim_look_epochs(struct sim_world *world, struct sim_epochs *out)
+/* Highest epoch of any valid record of each segment, wherever in it. */
+struct epochs {
+    stele_lsn base[SIM_FILES];
+    uint16_t highest[SIM_FILES];
+    uint32_t count;
+};
+
+static void find_epochs(struct sim_world *world, struct epochs *out)
 {
     out->count = 0;
     for (uint32_t i = 0; i < world->sim.file_count; i++) {
@@ -122,7 +129,8 @@ static bool is_zero(const uint8_t *at, uint64_t len)
     return len == 0 || (at[0] == 0 && memcmp(at, at + 1, len - 1) == 0);
 }
 
-const char *sim_look_opened(struct sim_world *world, const struct sim_epochs *before)
+/* Right behind the opening that followed. */
+static const char *judge_opening(struct sim_world *world, const struct epochs *before)
 {
     struct stele *log = world->log;
     const stele_lsn tail = stele_tail(log), here = log->end & ~(SIM_SEGMENT - 1);
@@ -147,4 +155,22 @@ const char *sim_look_opened(struct sim_world *world, const struct sim_epochs *be
         return "an opening leaves bytes behind the tail";
     }
     return NULL;
+}
+
+const char *sim_look_recover(struct sim_world *world)
+{
+    static const char *const twice = "a salt was used twice";
+    struct epochs before;
+    if (!sim_world_incarnations(world))
+        return twice;
+    find_epochs(world, &before);
+    int rc = sim_world_start(world);
+    if (rc != 0)
+        return broken(world, "an undamaged log does not open", rc);
+    const char *what = judge_opening(world, &before);
+    if (what != NULL)
+        return what;
+    if (!sim_world_judge(world))
+        return "recovery broke the law";
+    return sim_world_incarnations(world) ? NULL : twice;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_map.c: files of the simulated machines in memory. A map is the file's live bytes themselves; msync() and the pair of
- * pmem_flush() and pmem_drain() bring them to the disk. */
+/* sim_map.c: files of the simulated machines in memory. A map is the file's live bytes themselves; msync()
+ * and the pair of pmem_flush() and pmem_drain() bring them to the disk. */
 #include "sim.h"
 #include "sim_change.h"
 #include "sim_sys.h"

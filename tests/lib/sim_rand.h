@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_rand.h: the one source of chance in the simulation. Everything that happens follows from a seed, so a failure can
- * be shown again. */
+/* sim_rand.h: the one source of chance in the simulation. Everything that happens follows from a seed, so
+ * a failure can be shown again. */
 #ifndef STELE_TEST_SIM_RAND_H
 #define STELE_TEST_SIM_RAND_H
 

@@ -16,10 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Many times what a workload takes: one that ends in a loop or a lock ends its worker, and is told by its seed. In a replay
- * a part that is left out may make the story endless. */
-#define WORKLOAD_SECONDS 100u
-#define REPLAY_SECONDS 20u
+/* Of the processor, and many times what a workload takes: one that ends in a loop ends its worker, and is told
+ * by its seed. In a replay a part that is left out may make the story endless. */
+#define WORKLOAD_SECONDS 60
+#define REPLAY_SECONDS 10
 
 bool sim_run_image(struct sim_run *run)
 {
@@ -87,7 +87,7 @@ static void work(const struct sim_campaign *campaign, struct sim_run *run)
     do {
         run->seed = run->shared->seed[run->worker] = seed;
         run->serial = run->step = run->in_step = 0;
-        (void)alarm(run->replay ? REPLAY_SECONDS : WORKLOAD_SECONDS);
+        sim_limit(run->replay ? REPLAY_SECONDS : WORKLOAD_SECONDS);
         campaign->workload(ctx, seed);
         seed += run->budget.workers;
     } while (sim_budget_left(&run->budget, run->count[0]));
@@ -164,7 +164,9 @@ static void report(const struct sim_campaign *campaign, struct sim_run *run, uin
     if (WIFSIGNALED(status))
         fprintf(stderr, "\na worker died of signal %d (%s) at seed %" PRIu64 ", image %" PRIu64 "\n",
                 WTERMSIG(status), strsignal(WTERMSIG(status)), run->budget.seed, run->budget.only);
-    if (run->budget.shrink)
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SIM_EXIT_ENDLESS)
+        fprintf(stderr, "at seed %" PRIu64 ", image %" PRIu64 "\n", run->budget.seed, run->budget.only);
+    else if (run->budget.shrink)
         sim__shrink(campaign, run);
     const char *binary = getenv("STELE_BINARY_DIR");
     fprintf(stderr, "Again: STELE_SEED=%" PRIu64 " STELE_SIM_IMAGE=%" PRIu64 " %s/tests/%s\n",

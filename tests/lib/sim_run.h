@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_run.h: a campaign of images in several processes, one for each core, and what becomes of a failure: it is told with
- * its seed and image, then made smaller: parts of its story are left out (steps, pieces that reached the disk, name
- * changes, looks) as long as it still fails, and what remains is told in words.
+/* sim_run.h: a campaign of images in several processes, one for each core, and what becomes of a failure:
+ * it is told with its seed and image, then made smaller: parts of its story are left out (steps, pieces
+ * that reached the disk, name changes, looks) as long as it still fails, and what remains is told in
+ * words.
  *
- * A campaign takes its story from seeds. It must draw for each step, and for each image, from a stream of its own, so that
- * what is left out changes nothing of the rest. */
+ * A campaign takes its story from seeds. It must draw for each step, and for each image, from a stream of
+ * its own, so that what is left out changes nothing of the rest. */
 #ifndef STELE_TEST_SIM_RUN_H
 #define STELE_TEST_SIM_RUN_H
 

@@ -272,8 +272,8 @@ ssize_t sim_sys_pread(int fd, void *buffer, size_t len, off_t offset)
     return (ssize_t)len;
 }
 
-/* Times stand in the bytes of a log, and random bytes are its uuid and so its salts: a seed shows the same again. A
- * microsecond passes from question to question. */
+/* Times stand in the bytes of a log, and random bytes are its uuid and so its salts: a seed shows the same
+ * again. A microsecond passes from question to question. */
 #define NEW_YEAR UINT64_C(1767225600000000000)
 static uint64_t now = NEW_YEAR;
 static struct sim_rand random_bytes = {20260101};
@@ -298,6 +298,19 @@ int sim_sys_clock_gettime(clockid_t clock, struct timespec *out)
     now += 1000;
     out->tv_sec = (time_t)(now / 1000000000u);
     out->tv_nsec = (long)(now % 1000000000u);
+    return 0;
+}
+
+/* There is one thread: whoever waits again and again, and changes nothing in between, waits for nobody. */
+#define NAPS_MAX 5000u
+
+int sim_sys_nap(void)
+{
+    static uint64_t naps, seen;
+    const uint64_t changes = sim__changes();
+    naps = changes == seen ? naps + 1 : 0;
+    seen = changes;
+    sim__check(naps < NAPS_MAX, "nobody is there to end what the library waits for");
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_sys.h: system calls as the simulated machines answer them. Descriptors from SIM_FD_BASE on and paths below SIM_ROOT
- * are theirs; everything else goes to the kernel. Results are the kernel's: -1 and errno. */
+/* sim_sys.h: system calls as the simulated machines answer them. Descriptors from SIM_FD_BASE on and paths
+ * below SIM_ROOT are theirs; everything else goes to the kernel. Results are the kernel's: -1 and errno. */
 #ifndef STELE_TEST_SIM_SYS_H
 #define STELE_TEST_SIM_SYS_H
 
@@ -35,6 +35,7 @@ struct dirent *sim_sys_readdir(DIR *dir);
 int sim_sys_closedir(DIR *dir);
 ssize_t sim_sys_pread(int fd, void *buffer, size_t len, off_t offset);
 int sim_sys_clock_gettime(clockid_t clock, struct timespec *out);
+int sim_sys_nap(void);
 ssize_t sim_sys_getrandom(void *buffer, size_t len, unsigned flags);
 
 /* sim_lock.c: locks of open file descriptions. */

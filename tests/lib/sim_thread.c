@@ -255,7 +255,8 @@ long sim_thread_syscall(long number, ...)
     return 0;
 }
 
-/* The library's copies go through these: eight bytes at a time, so that the power can fail in the middle of one. */
+/* The library's copies go through these: eight bytes at a time, so that the power can fail in the middle
+ * of one. */
 void *sim_thread_memcpy(void *to, const void *from, size_t len)
 {
     if (held > 0 || current == NULL)

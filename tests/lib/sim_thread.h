@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_thread.h: threads whose interleaving follows from a seed: coroutines of one real thread. The library is compiled
- * with a hook before each store (and each load of src/core), where another thread may go on, or the power may fail, and
- * with these functions in place of those that wait. A thread that waits for what nobody will do ends the test: a lost
- * wake-up is a deadlock here, not a delay. Time passes only when everybody waits.
+/* sim_thread.h: threads whose interleaving follows from a seed: coroutines of one real thread. The library
+ * is compiled with a hook before each store (and each load of src/core), where another thread may go on,
+ * or the power may fail, and with these functions in place of those that wait. A thread that waits for
+ * what nobody will do ends the test: a lost wake-up is a deadlock here, not a delay. Time passes only when
+ * everybody waits.
  *
  * What this does not show: stores that another processor sees in another order. */
 #ifndef STELE_TEST_SIM_THREAD_H

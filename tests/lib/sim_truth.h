@@ -2,8 +2,8 @@
 /* sim_truth.h: what a log may and must hold, kept by the test beside the log. The law, after any crash:
  *
  *   - every record that was acknowledged is there, in order, byte for byte, at its position;
- *   - nothing else is there but records appended after them: an unbroken prefix of what was published, in order of
- *     position, up to the first slot that was not published;
+ *   - nothing else is there but records appended after them: an unbroken prefix of what was published,
+ *     in order of position, up to the first slot that was not published;
  *   - what a recovery has shown once counts as acknowledged, what it has not shown never comes back. */
 #ifndef STELE_TEST_SIM_TRUTH_H
 #define STELE_TEST_SIM_TRUTH_H
@@ -42,7 +42,8 @@ struct sim_truth {
 /* `len` bytes of payload that differ from record to record; *at finds them again. */
 const uint8_t *sim_payload(struct sim_rand *rand, uint32_t len, uint32_t *at);
 const uint8_t *sim_payload_at(uint32_t at);
-/* From now on other bytes, where all else that is drawn stays: another history of the same shape. 0: the first one. */
+/* From now on other bytes, where all else that is drawn stays: another history of the same shape. 0: the
+ * first one. */
 void sim_payload_twist(uint32_t twist);
 
 void sim_truth_add(struct sim_truth *truth, stele_lsn lsn, unsigned type, uint32_t len, uint32_t at,
@@ -53,8 +54,8 @@ void sim_truth_note_batch(struct sim_truth *truth);
 void sim_truth_copy(struct sim_truth *to, const struct sim_truth *from);
 void sim_truth_free(struct sim_truth *truth);
 
-/* Read a log from its beginning: false when a record is shown that is not the next one; truth->why says which. True:
- * `*shown` records were the right ones, then reading ended with `*rc` (0: no more). */
+/* Read a log from its beginning: false when a record is shown that is not the next one; truth->why says
+ * which. True: `*shown` records were the right ones, then reading ended with `*rc` (0: no more). */
 bool sim_truth_read(struct sim_truth *truth, struct stele *log, size_t *shown, int *rc);
 /* How many published records begin before `lsn`. */
 size_t sim_truth_before(const struct sim_truth *truth, stele_lsn lsn);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_world.c: the life of a log: opened, killed, closed, opened again. What is done in between is in sim_load.c. */
+/* sim_world.c: the life of a log: opened, killed, closed, opened again. What is done in between is in
+ * sim_load.c. */
 #include "sim_world.h"
 
 #include "core/open.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sim_world.h: a log on a simulated medium, with the truth about it, and one thing after another done to it. */
+/* sim_world.h: a log on a simulated medium, with the truth about it, and one thing after another done to
+ * it. */
 #ifndef STELE_TEST_SIM_WORLD_H
 #define STELE_TEST_SIM_WORLD_H
 
@@ -28,7 +29,8 @@ enum sim_op_kind {
     SIM_DO_KINDS
 };
 
-/* An appender with a slot: reserved, filled by pieces, published or given up, in any order among the others. */
+/* An appender with a slot: reserved, filled by pieces, published or given up, in any order among the
+ * others. */
 struct sim_appender {
     struct stele_slot slot;
     size_t filled;
@@ -73,11 +75,14 @@ bool sim_world_do(struct sim_world *world, enum sim_op_kind kind);
 /* Publish what is open, and have everything acknowledged. */
 bool sim_world_sync_all(struct sim_world *world);
 
-/* What was acknowledged up to now: stele_durable() is believed at any moment, also in the middle of a call. */
+/* What was acknowledged up to now: stele_durable() is believed at any moment, also in the middle of a
+ * call. */
 void sim_world_note(struct sim_world *world);
-/* No two segment files of a log ever have the same incarnation (so, the same salt). Call it after every step. */
+/* No two segment files of a log ever have the same incarnation (so, the same salt). Call it after every
+ * step. */
 bool sim_world_incarnations(struct sim_world *world);
-/* `world` is what a crash of `from` has left: it forgets what only memory knew, unless the process died alone. */
+/* `world` is what a crash of `from` has left: it forgets what only memory knew, unless the process died
+ * alone. */
 void sim_world_inherit(struct sim_world *world, const struct sim_world *from, bool killed);
 /* Begin with an empty directory. */
 void sim_world_new_log(struct sim_world *world);

@@ -240,6 +240,8 @@ static void trim(struct trial *t, struct sim_rand *rand)
 
 static void *append_some(void *argument)
 {
+    static const char *const words[] = {"append a batch", "reserve, fill, publish or abandon", "sync all",
+                                        "sync_begin", "trim (the first one only)"};
     const struct appender *self = argument;
     struct trial *t = self->trial;
     for (uint32_t i = 0; i < OPERATIONS; i++) {
@@ -247,7 +249,10 @@ static void *append_some(void *argument)
         if (!sim_run_has(t->run, 0, SIM_PART_STEP, self->number * OPERATIONS + i))
             continue;
         struct deed *deed;
-        switch (sim_rand_below(&rand, 8)) {
+        const uint64_t kind = sim_rand_below(&rand, 8);
+        sim_run_tell(t->run, "      appender %" PRIu32 ": %s", self->number,
+                     kind < 5 ? words[kind] : "append");
+        switch (kind) {
         case 0: append_batch(t, &rand); break;
         case 1: fill_slot(t, &rand); break;
         case 2: must(t, "stele_sync", stele_sync(t->log, STELE_LSN_ALL)); break;
