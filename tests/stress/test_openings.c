@@ -5,12 +5,14 @@
 #include "lib/dir.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "core/helper.h"
+#include "core/open.h"
 
 #define CURSORS 2u /* on published records, on durable ones */
 
@@ -132,15 +134,17 @@ static bool a_reader_follows_from(const struct dir *dir, uint64_t count, uint64_
 static void leave_torn(const struct dir *dir, uint64_t count)
 {
     const char *path = dir_file(dir, "writing");
-    struct stele *log = log_open(path, STELE_CREATE);
+    const struct stele_options options = log_options(STELE_CREATE);
+    const struct stele__seams seams = {.no_helper = true}; /* files come and go only when it is told to */
+    struct stele *log;
     struct stele_slot slot;
+    succeeds(stele__open_with(path, &options, &seams, &log));
     append_range(log, 0, count);
     succeeds(stele_sync(log, STELE_LSN_ALL));
     succeeds(stele_reserve(log, 1, 100, &slot));
     append_range(log, count, count + 2); /* behind it: whole, and lost with it */
-    struct stele_region region;
-    while (stele_region(log, &region, 1) < 3)
-        sched_yield(); /* until the helper has made its spares, and files come and go no more */
+    while (stele__helper_step(log, true))
+        continue; /* spares as they would be */
     dir_copy(path, dir->log);
     succeeds(stele_abandon(log, &slot));
     succeeds(stele_close(log));
