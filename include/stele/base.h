@@ -77,7 +77,7 @@ STELE_API const char *stele_version(void);
 
 /* Leave SIGBUS alone. Otherwise the first open of the process installs a handler for it (SA_ONSTACK): a mapped file
  * that somebody cuts short, or whose medium fails, is then an error of the cursor or the log that uses it, instead of
- * the death of the process. Every other SIGBUS goes on to the handler that was there before, or to the default action.
+ * the death of the process, in threads that do not block the signal. Every other SIGBUS goes on to the handler that was there before, or to the default action.
  * Any thread, before the first stele_open(): what is open already stays guarded. A program that installs a handler of
  * its own afterwards should hand on to the one it replaces what is not its own. Cannot fail. */
 STELE_API void stele_leave_sigbus(void);

@@ -97,8 +97,7 @@ static int copy_file(const struct backup *b, const struct stele__found *found)
 {
     char name[STELE__NAME_MAX];
     stele__found_name(found, name);
-    if (found->broken && (found->io_error == -ELOOP || found->io_error == -EISDIR ||
-                          found->io_error == -EINVAL || found->io_error == -ENXIO))
+    if (found->broken && stele__file_is_irregular(found->io_error))
         return copy_name(b, name);
     const uint64_t bytes =
         found->broken ? found->file_bytes : stele__segment_file_bytes(UINT64_C(1) << b->look.scan.data_log2);

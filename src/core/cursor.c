@@ -42,7 +42,7 @@ stele_lsn stele_cursor_lsn(const struct stele_cursor *cursor)
     return cursor->lsn;
 }
 
-static int fail_lost(const struct stele_cursor *cursor)
+int stele__cursor_fail_lost(const struct stele_cursor *cursor)
 {
     char name[STELE__NAME_MAX];
     stele__name_segment(name, cursor->sequence, cursor->area.base);
@@ -145,7 +145,7 @@ int stele__cursor_find(struct stele_cursor *cursor, struct stele__record *record
             return rc;
         enum stele__check check = stele__record_check(&cursor->area, cursor->lsn, record);
         if (STELE__UNLIKELY(stele__guard_lost(cursor->view.guard)))
-            return fail_lost(cursor);
+            return stele__cursor_fail_lost(cursor);
         if (check != STELE__RECORD_OK)
             return cursor->lsn < durable ? fail_damaged(cursor, check) : 0;
         /* A writer counts its opening before it publishes: who sees its record sees the count. Not looked at again here,

@@ -33,4 +33,7 @@ int stele__cursor_find(struct stele_cursor *cursor, struct stele__record *record
 
 int stele__cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64_t value);
 
+/* STELE_ECORRUPT: the entered segment lost its bytes under the map. */
+int stele__cursor_fail_lost(const struct stele_cursor *cursor);
+
 #endif

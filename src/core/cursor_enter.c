@@ -107,7 +107,7 @@ int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)
         return explain_absence(cursor, sequence, name);
     if (rc == -ENODATA)
         return fail_segment(log, STELE_ECORRUPT, name, "the file has the wrong size");
-    if (rc == -EISDIR || rc == -ELOOP || rc == -EINVAL || rc == -ENXIO)
+    if (stele__file_is_irregular(rc))
         return fail_segment(log, STELE_ECORRUPT, name, "a directory, link or device stands in its place");
     if (rc != 0)
         return stele__fail_errno(-rc, "%s/%s: cannot map it", log->path, name);
@@ -119,6 +119,6 @@ int stele__cursor_enter(struct stele_cursor *cursor, uint64_t sequence)
     }
     adopt(cursor, &view, &header);
     if (STELE__UNLIKELY(stele__guard_lost(cursor->view.guard)))
-        return stele__fail_lost(log, name, cursor->view.guard);
+        return stele__cursor_fail_lost(cursor);
     return 1;
 }

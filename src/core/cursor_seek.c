@@ -209,6 +209,8 @@ static int seek_last(struct stele_cursor *cursor, uint64_t count)
         if (rc < 0)
             return rc;
         uint64_t here = count_records(cursor);
+        if (stele__guard_lost(cursor->view.guard))
+            return stele__cursor_fail_lost(cursor);
         if (have + here >= count) {
             skip_records(cursor, have + here - count);
             return 0;
@@ -308,11 +310,8 @@ int stele__cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64
         if (cursor->opens == atomic_load_explicit(opens, memory_order_acquire))
             break;
     }
-    if (rc == 0 && stele__guard_lost(cursor->view.guard)) { /* what was walked over may have been zeroes */
-        char name[STELE__NAME_MAX];
-        stele__name_segment(name, cursor->sequence, cursor->area.base);
-        rc = stele__fail_lost(cursor->log, name, cursor->view.guard);
-    }
+    if (rc == 0 && stele__guard_lost(cursor->view.guard)) /* what was walked over may have been zeroes */
+        rc = stele__cursor_fail_lost(cursor);
     /* Where it will read, even when there is nothing yet: a trim must not overtake a cursor that waits. */
     if (rc == 0)
         rc = stele__pin_move(&cursor->pin, stele__sequence_of(cursor->log, cursor->lsn));

@@ -21,8 +21,7 @@ struct stele__examine_options {
 struct stele__open_segment {
     uint64_t sequence;
     uint64_t chain_start, chain_end; /* end: at T or the segment's end */
-    bool
-        chain_known; /* else it stands behind a gap, and no mark in it says: a seal would have to invent it */
+    bool chain_known; /* else, behind a gap, no mark in it says: a seal would have to invent it */
     uint64_t first_record, records;
     uint64_t first_time_ns, last_time_ns;
     stele_lsn last_mark;              /* or the segment's base */

@@ -162,7 +162,8 @@ static int look_once(struct stele__look *look, const struct words *words, bool f
 /* Can what was found be believed? Nothing found is nothing misunderstood. */
 static bool settled(const struct stele__look *look, const struct words *before, const struct words *after)
 {
-    if (before->opens == after->opens && before->recoveries == after->recoveries && !before->opening &&
+    const bool opening = before->opening || after->opening;
+    if (before->opens == after->opens && before->recoveries == after->recoveries && !opening &&
         (before->alive || !after->alive))
         return true;
     return look->done && look->examined.verdict == STELE_CLEAN && look->problems.count == 0;

@@ -311,8 +311,3 @@ int stele_open(const char *path, const struct stele_options *options, struct ste
     const struct stele__seams none = {0};
     return stele__open_with(path, options, &none, out);
 }
-
-void stele_leave_sigbus(void)
-{
-    stele__guard_off();
-}

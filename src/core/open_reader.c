@@ -70,6 +70,7 @@ static int look(struct stele *log, bool *moving)
     stele__scan_free(&scan);
     bool opened = atomic_load(&log->live_page->opens) != log->seen_opens;
     opening |= atomic_load(&log->live_page->recoveries) != recoveries;
+    opening |= stele__owner_holds(log->dirfd, STELE__LOCK_WRITER) == 1; /* a repair that rebuilds the control file */
     bool wrong = rc != 0 || log->damaged;
     *moving = !log->live && (opened || (wrong && opening));
     return rc;

@@ -80,7 +80,7 @@ static int apply_rename(struct stele__repair *repair, const struct stele__deed *
                : stele__repair_fail(repair, from, rc, "give it the name its header says (rename it by hand)");
 }
 
-/* Give `name` the first free name of `to`, to.1, to.2 ...; what is at none of them is never overwritten. */
+/* Give `name` the first free name of `to`, to.1, to.2 ...; what is at any of them is never overwritten. */
 static int rename_away(const struct stele__repair *repair, const char *name, const char *to)
 {
     char free_name[STELE__NAME_MAX + 32];
@@ -211,24 +211,46 @@ static int apply_kind(struct stele__repair *repair, enum stele__deed_kind kind)
     return rc;
 }
 
+/* As an opening does: who examines the log meanwhile sees the count change, and looks again. A control file that is not
+ * whole has none, and those see the writer lock only. */
+static int count_recovery(const struct stele__repair *repair)
+{
+    const uint64_t at = STELE__CONTROL_LIVE + offsetof(struct stele__live, recoveries);
+    uint64_t size = 0, count = 0;
+    int fd = stele__file_open(repair->look->dirfd, STELE__CONTROL_NAME, true);
+    int rc = fd < 0 ? 0 : stele__file_size(fd, &size, NULL);
+    if (rc == 0 && fd >= 0 && size == STELE__CONTROL_BYTES) {
+        rc = stele__file_read(fd, &count, sizeof count, at);
+        count++;
+        rc = rc == 0 ? stele__file_write(fd, &count, sizeof count, at) : rc;
+    }
+    stele__file_close(fd);
+    return rc == 0 ? 0 : stele__repair_fail(repair, STELE__CONTROL_NAME, rc, "write it");
+}
+
 int stele__repair_apply_names(struct stele__repair *repair)
 {
     struct stele__scan *scan = &repair->look->scan;
-    int rc = apply_kind(repair, STELE__DEED_RENAME);
+    int rc = repair->count > 0 || repair->write_control ? count_recovery(repair) : 0;
+    if (rc == 0)
+        rc = apply_kind(repair, STELE__DEED_RENAME);
     for (size_t i = 0; i < scan->count; i++)
         scan->found[i].elsewhere = false; /* now they are what the plan calls them */
     return rc == 0 ? sync_names(repair) : rc;
 }
 
-/* A cut that is killed leaves zeroes in the page cache and the old records on the disk. The next opening for writing
- * would believe the zeroes; told so, it zeroes all of it again. */
+/* A cut that is killed leaves zeroes in the page cache and the old records, or the old seal, on the disk. The next
+ * opening for writing would believe the zeroes; told so, it zeroes all behind the end of the log again. */
 static void note_cutting(struct stele__repair *repair)
 {
-    for (size_t i = 0; i < repair->count; i++)
-        if (repair->deeds[i].kind == STELE__DEED_CUT) {
+    for (size_t i = 0; i < repair->count; i++) {
+        const struct stele__deed *deed = &repair->deeds[i];
+        const bool cuts = deed->kind == STELE__DEED_CUT || deed->kind == STELE__DEED_UNSEAL;
+        if (cuts && deed->base <= repair->look->examined.end) {
             repair->look->scan.control.flags |= STELE__CONTROL_CUTTING;
             repair->write_control = true;
         }
+    }
 }
 
 int stele__repair_apply(struct stele__repair *repair)

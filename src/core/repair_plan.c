@@ -5,6 +5,7 @@
 #include "core/repair.h"
 
 #include "base/error.h"
+#include "os/file.h"
 #include "os/view.h"
 
 #include <errno.h>
@@ -35,8 +36,7 @@ void stele__repair_name(const struct stele__deed *deed, char out[STELE__NAME_MAX
 
 bool stele__repair_irregular(const struct stele__found *found)
 {
-    return found->io_error == -EISDIR || found->io_error == -ELOOP || found->io_error == -EINVAL ||
-           found->io_error == -ENXIO;
+    return stele__file_is_irregular(found->io_error);
 }
 
 int stele__repair_load(struct stele__repair *repair, const struct stele__found *found)

@@ -55,7 +55,7 @@ static void gather(struct stele *log)
 }
 
 /* From the first wait of a call to its end. Who leads one round and is done pays nothing for it. */
-static void count_waiting(struct stele *log, bool *counted)
+static void enter_waiting(struct stele *log, bool *counted)
 {
     if (!*counted)
         atomic_fetch_add(&log->sync.waiting, 1);
@@ -69,7 +69,7 @@ static int lead_or_follow(struct stele *log, stele_lsn end, bool *waits)
         if (atomic_load_explicit(&log->failed, memory_order_acquire) != 0)
             return stele__fail_latched(log);
         if (!stele__commit_lead(log)) {
-            count_waiting(log, waits);
+            enter_waiting(log, waits);
             (void)stele__sync_follow(log, end, true, -1);
             continue;
         }
@@ -82,7 +82,7 @@ static int lead_or_follow(struct stele *log, stele_lsn end, bool *waits)
             return rc;
         idle_rounds = moved ? 0 : idle_rounds + 1;
         if (!moved && !reached(log, end)) {
-            count_waiting(log, waits);
+            enter_waiting(log, waits);
             wait_for_publisher(idle_rounds);
         }
     }
@@ -151,7 +151,7 @@ int stele_durable_wait(struct stele *log, stele_lsn lsn, int64_t timeout_ns)
     if (reached(log, end))
         return 0;
     bool waits = false;
-    count_waiting(log, &waits);
+    enter_waiting(log, &waits);
     int rc = follow_until(log, lsn, end, timeout_ns);
     atomic_fetch_sub(&log->sync.waiting, 1);
     return rc;

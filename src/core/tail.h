@@ -10,8 +10,8 @@
  * append are cold. Distance and limit are measured: docs/decisions/0006. A prefetch beyond the map is
  * harmless. */
 #define STELE__PREFETCH_AHEAD 2048u
-#define STELE__PREFETCH_MAX                                                                                  \
-    1088u /* a record of 1 KiB; of larger ones the hardware sees the stream by itself */
+/* A record of 1 KiB; of larger ones the hardware sees the stream by itself. */
+#define STELE__PREFETCH_MAX 1088u
 
 /* The slow half: space is short, the slot crosses a boundary, or the log takes no appends.
  * `reserved`: [*lsn, *lsn + bytes) is ours already; else nothing is. 0: *lsn is a usable slot. */

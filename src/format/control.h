@@ -51,8 +51,8 @@ struct stele__live {
     _Atomic uint64_t tail_at_open; /* where the last writable open began to append */
     _Atomic uint32_t commits;      /* futex word: changes whenever durable, first or opens does */
     _Atomic uint32_t media_class;  /* enum stele__media_class in force; 0 after an orderly close */
-    _Atomic uint64_t
-        recoveries; /* changes before an opening changes anything: who sees it change looked too early */
+    /* Changes before an opening or a repair changes anything: who sees it change looked too early. */
+    _Atomic uint64_t recoveries;
 };
 
 /* The waiters page: readers that sleep on `commits`, so that a writer without any makes no system call. */

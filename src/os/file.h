@@ -5,6 +5,7 @@
 #ifndef STELE_OS_FILE_H
 #define STELE_OS_FILE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,12 @@ int stele__fd_above_standard(int fd);
 int stele__dir_open(const char *path);
 /* mkdir with exactly `mode` (umask must not narrow or widen it) and fsync of the parent. 0, -EEXIST, ... */
 int stele__dir_make(const char *path, mode_t mode);
+/* Is this what opening a file said of something that is none: a directory, a link, a FIFO, a socket, a device? */
+static inline bool stele__file_is_irregular(int error)
+{
+    return error == -EISDIR || error == -ELOOP || error == -EINVAL || error == -ENXIO;
+}
+
 /* The path without links, "." and "..", in `out` (PATH_MAX bytes). 0, -ENOENT, ... */
 int stele__dir_real(const char *path, char *out);
 /* rmdir(2) of an empty directory. */

@@ -33,7 +33,7 @@ static struct stele__guard *find(uintptr_t address)
          block = block->next)
         for (unsigned i = 0; i < BLOCK_GUARDS; i++) {
             struct stele__guard *guard = &block->guards[i];
-            /* ACQUIRE pairs with the RELEASE in fill(): who sees the base sees the end. */
+            /* ACQUIRE pairs with the RELEASE in stele__guard_add(): who sees the base sees the end. */
             uintptr_t base = atomic_load_explicit(&guard->base, memory_order_acquire);
             if (base <= BEING_FILLED || address < base)
                 continue;
@@ -79,7 +79,8 @@ static void hand_on(int number, siginfo_t *info, void *context)
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     const int error = errno;
-    if (info->si_code <= 0 || !replace_page((uintptr_t)info->si_addr))
+    /* A misaligned access would come again from the zeroes. */
+    if (info->si_code <= 0 || info->si_code == BUS_ADRALN || !replace_page((uintptr_t)info->si_addr))
         hand_on(number, info, context);
     errno = error;
 }

@@ -201,6 +201,18 @@ static bool says_cutting(const struct dir *dir)
     return (control.flags & STELE__CONTROL_CUTTING) != 0;
 }
 
+static void repair_and_open(const struct dir *dir, uint32_t flags)
+{
+    const struct stele_repair_options options = {.size = sizeof options, .flags = STELE_REPAIR_APPLY | flags};
+    struct stele_repair_result result = {.size = sizeof result};
+    succeeds(stele_repair(dir->log, &options, &result));
+    must(says_cutting(dir) && result.after == STELE_CLEAN);
+    struct stele_options durable = log_options(0);
+    durable.durability = STELE_DURABILITY_MSYNC;
+    succeeds(stele_close(log_open_with(dir->log, &durable)));
+    must(!says_cutting(dir));
+}
+
 /* The zeroes may be in a cache only when a repair is killed: an opening that finds them must not believe them. */
 static void a_cut_is_noted_until_an_opening_has_cut_again(void **state)
 {
@@ -209,14 +221,18 @@ static void a_cut_is_noted_until_an_opening_has_cut_again(void **state)
     stele_lsn end = verify_log(dir->log, NULL).end_lsn;
     file_write(segment(dir, SEALED), offset_of(end), "unfinished business.....", 24);
     must(!says_cutting(dir));
-    const struct stele_repair_options options = {.size = sizeof options, .flags = STELE_REPAIR_APPLY};
-    struct stele_repair_result result = {.size = sizeof result};
-    succeeds(stele_repair(dir->log, &options, &result));
-    must(says_cutting(dir) && result.after == STELE_CLEAN);
-    struct stele_options durable = log_options(0);
-    durable.durability = STELE_DURABILITY_MSYNC;
-    succeeds(stele_close(log_open_with(dir->log, &durable)));
-    must(!says_cutting(dir));
+    repair_and_open(dir, 0);
+}
+
+/* A seal that is taken off is zeroes as well, and one that came back would contradict what is appended. */
+static void an_unsealing_is_noted_until_an_opening_has_cut_again(void **state)
+{
+    struct dir *dir = *state;
+    fresh(dir);
+    const stele_lsn cut = truth.lsn[truth.count / 8];
+    must(cut / SEGMENT_SMALL == 0);
+    file_zero(segment(dir, 0), offset_of(cut), SEGMENT_SMALL - cut);
+    repair_and_open(dir, STELE_REPAIR_ALLOW_DATA_LOSS);
 }
 
 /* The image of a crash: records that nobody had acknowledged, the first of them torn, the others whole and
@@ -693,6 +709,7 @@ int main(void)
         LAW(a_lost_control_file_of_a_trimmed_log_is_rebuilt),
         LAW(a_torn_tail_is_cut_and_kept),
         LAW(a_cut_is_noted_until_an_opening_has_cut_again),
+        LAW(an_unsealing_is_noted_until_an_opening_has_cut_again),
         LAW(whole_records_behind_a_torn_one_go_with_it),
         LAW(torn_bytes_in_prepared_segments_are_removed),
         LAW(segments_get_their_names_back),

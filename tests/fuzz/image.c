@@ -2,6 +2,7 @@
 /* tests/fuzz/image.c: the directory as a whole; single changes are in change.c. */
 #include "image.h"
 
+#include "format/control.h"
 #include "format/name.h"
 #include "format/segment.h"
 
@@ -45,7 +46,8 @@ void image_write(const struct image *image, const char *path)
     (void)close(dirfd);
 }
 
-static bool same(int dirfd, const struct image_file *file)
+/* The first `upto` bytes, and the size. */
+static bool same(int dirfd, const struct image_file *file, size_t upto)
 {
     static uint8_t bytes[IMAGE_FILE_BYTES_MAX + 1];
     struct stat facts;
@@ -54,7 +56,7 @@ static bool same(int dirfd, const struct image_file *file)
     int fd = openat(dirfd, file->name, O_RDONLY | O_CLOEXEC);
     ssize_t size = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
     (void)close(fd);
-    return size == (ssize_t)file->size && memcmp(bytes, file->data, file->size) == 0;
+    return size == (ssize_t)file->size && memcmp(bytes, file->data, file->size < upto ? file->size : upto) == 0;
 }
 
 bool image_is(const struct image *image, const char *path, bool lock)
@@ -67,7 +69,7 @@ bool image_is(const struct image *image, const char *path, bool lock)
     while ((entry = readdir(dir)) != NULL)
         names += entry->d_name[0] != '.' && !(lock && strcmp(entry->d_name, "lock") == 0) ? 1 : 0;
     for (unsigned i = 0; i < image->count; i++)
-        right = right && same(dirfd(dir), &image->files[i]);
+        right = right && same(dirfd(dir), &image->files[i], SIZE_MAX);
     (void)closedir(dir);
     return right && names == image->count;
 }
@@ -80,8 +82,10 @@ bool image_keeps(const struct image *image, const char *path, stele_lsn end)
         uint64_t sequence = 0;
         stele_lsn base = 0;
         enum stele__name_kind kind = stele__name_parse(image->files[i].name, &sequence, &base);
-        if (kind == STELE__NAME_CONTROL || (kind == STELE__NAME_SEGMENT && base < end))
-            right = same(dirfd, &image->files[i]);
+        if (kind == STELE__NAME_CONTROL)
+            right = same(dirfd, &image->files[i], STELE__CONTROL_LIVE);
+        else if (kind == STELE__NAME_SEGMENT && base < end)
+            right = same(dirfd, &image->files[i], SIZE_MAX);
     }
     (void)close(dirfd);
     return right;

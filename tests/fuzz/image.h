@@ -35,7 +35,8 @@ void image_write(const struct image *image, const char *path);
 /* Are the files in `path` those of the image, and no others but, where `lock` says so, one named "lock"? */
 bool image_is(const struct image *image, const char *path, bool lock);
 
-/* Are the files that the log up to `end` consists of unchanged? Spares behind it may be others, or none. */
+/* Are the files that the log up to `end` consists of unchanged, but for the live words of
+ * the control file? Spares behind it may be others, or none. */
 bool image_keeps(const struct image *image, const char *path, stele_lsn end);
 
 /* The data area of a segment file by its own header, with zeroes for what is missing at its end; false when

@@ -168,7 +168,7 @@ static int wait_more(struct reader *reader, struct stele_cursor *cursor, int *ex
     }
 }
 
-/* A copy of the payload as it was when it was checked. Printing may wait for whoever reads our output, for hours, and
+/* A copy of the payload right after it was checked. Printing may wait for whoever reads our output, for hours, and
  * if somebody cuts the file short meanwhile, zeroes stand where the record was mapped. */
 static int take_copy(struct reader *reader, struct stele_record *record)
 {
