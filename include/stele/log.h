@@ -74,7 +74,7 @@ struct stele_options {
  *          STELE_ENOSPC (at creation only: an existing log opens on a full disk);
  *          STELE_EIO; STELE_ENOMEM.
  * Owns     the caller owns *out, until stele_close().
- * Threads  starts one helper thread (writers only), which blocks all signals.
+ * Threads  starts one helper thread (writers only), which blocks all signals but SIGBUS.
  * Crash    at any point leaves a log that opens; nothing changes before the verdict is known. */
 STELE_API int stele_open(const char *path, const struct stele_options *options, struct stele **out);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "core/copy.h"
 #include "core/look.h"
+#include "core/repair.h"
 #include "format/chain.h"
 #include "os/file.h"
 #include "os/media.h"
@@ -191,6 +192,10 @@ static int note_inside(void *ctx, const char *name)
 
 static int open_dest(struct backup *b)
 {
+    if (stele__repair_is_inside(b->look.path, b->dest))
+        return stele__fail(STELE_EINVAL,
+                           "%s: a copy must not be kept in the log itself: name a directory outside it",
+                           b->dest);
     mode_t mode = 0;
     (void)stele__file_mode(b->look.dirfd, &mode);
     int rc = stele__dir_make(b->dest, mode | DIR_MODE_MIN);

@@ -310,6 +310,8 @@ int stele__cursor_seek(struct stele_cursor *cursor, enum stele_from from, uint64
         if (cursor->opens == atomic_load_explicit(opens, memory_order_acquire))
             break;
     }
+    if (rc == 0 && stele__guard_lost(cursor->log->control_view.guard)) /* its words are zeroes now */
+        rc = stele__fail_lost(cursor->log, STELE__CONTROL_NAME, cursor->log->control_view.guard);
     if (rc == 0 && stele__guard_lost(cursor->view.guard)) /* what was walked over may have been zeroes */
         rc = stele__cursor_fail_lost(cursor);
     /* Where it will read, even when there is nothing yet: a trim must not overtake a cursor that waits. */

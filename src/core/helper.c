@@ -7,6 +7,7 @@
 #include "core/seal.h"
 #include "core/space.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/futex.h"
 
 #include <signal.h>
@@ -127,13 +128,25 @@ static void vouch_when_idle(struct stele *log, stele_lsn *last_tail, uint64_t *s
         (void)stele__control_advance(log);
 }
 
+/* Of a page that a truncation cuts in two the rest turns to zeroes, without a signal: only the size tells. */
+static bool is_cut_short(const struct stele__map *map)
+{
+    uint64_t size = 0;
+    if (map->guard == NULL || stele__guard_lost(map->guard))
+        return map->guard != NULL;
+    if (stele__file_size(map->fd, &size, NULL) != 0 || size >= map->bytes)
+        return false;
+    stele__guard_note(map->guard, size);
+    return true;
+}
+
 /* A segment that was cut short under its map: what is appended there is lost, and a word that was stored there may be
  * waited for in vain. */
 static void look_for_losses(struct stele *log)
 {
     for (uint64_t s = log->ring_low; s < log->ring_high; s++) {
         const struct stele__seg *seg = &log->ring[s & (STELE__RING - 1)];
-        if (STELE__LIKELY(!stele__guard_lost(seg->map.guard)))
+        if (!is_cut_short(&seg->map))
             continue;
         char name[STELE__NAME_MAX];
         stele__name_segment(name, s, stele__base_of(log, s));

@@ -81,6 +81,8 @@ int stele__repair_quarantine(struct stele__repair *repair, bool *changed);
 
 /* repair_place.c: where copies go. Is the directory that the caller named outside the log? Make it, or a new one
  * beside the log; *made: it is new. 0 or an error code. */
+bool stele__repair_is_inside(const char *path,
+                             const char *place); /* is, or would `place` be, inside the log? */
 int stele__repair_check_backup(const struct stele__repair *repair);
 int stele__repair_make_place(const struct stele__repair *repair, char path[PATH_MAX], bool *made);
 

@@ -253,6 +253,29 @@ static void note_cutting(struct stele__repair *repair)
     }
 }
 
+/* A repair that was killed before this one may have left what it wrote in the page cache only: then nothing is left
+ * to do, and the next power cut undoes it. */
+static int sync_contents(const struct stele__repair *repair)
+{
+    const struct stele__scan *scan = &repair->look->scan;
+    char name[STELE__NAME_MAX];
+    for (size_t i = 0; i <= scan->count; i++) {
+        const struct stele__found *found = i < scan->count ? &scan->found[i] : NULL;
+        if (found != NULL && (found->broken || found->io_error != 0))
+            continue;
+        if (found != NULL)
+            stele__name_segment(name, found->sequence, found->base);
+        else
+            snprintf(name, sizeof name, "%s", STELE__CONTROL_NAME);
+        int fd = stele__file_open(repair->look->dirfd, name, true);
+        int rc = fd == -ENOENT ? 0 : fd < 0 ? fd : stele__file_datasync(fd); /* not there: removed just now */
+        stele__file_close(fd);
+        if (rc != 0)
+            return stele__repair_fail(repair, name, rc, "sync it");
+    }
+    return sync_names(repair);
+}
+
 int stele__repair_apply(struct stele__repair *repair)
 {
     note_cutting(repair);
@@ -262,5 +285,5 @@ int stele__repair_apply(struct stele__repair *repair)
         if (rc == 0 && kind == STELE__DEED_TOMBSTONE)
             rc = sync_names(repair);
     }
-    return rc;
+    return rc == 0 ? sync_contents(repair) : rc;
 }

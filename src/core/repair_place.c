@@ -101,14 +101,18 @@ static int real_parent(const char *path, char out[PATH_MAX])
     }
 }
 
-int stele__repair_check_backup(const struct stele__repair *repair)
+bool stele__repair_is_inside(const char *path, const char *place)
 {
     char log[PATH_MAX], copies[PATH_MAX];
-    if (repair->backup == NULL || stele__dir_real(repair->look->path, log) != 0 ||
-        real_parent(repair->backup, copies) != 0)
-        return 0; /* what is wrong with it is said when it is made */
+    if (stele__dir_real(path, log) != 0 || real_parent(place, copies) != 0)
+        return false; /* what is wrong with it is said when it is made */
     const size_t len = strlen(log);
-    if (strncmp(copies, log, len) != 0 || (copies[len] != '\0' && copies[len] != '/' && len > 1))
+    return strncmp(copies, log, len) == 0 && (copies[len] == '\0' || copies[len] == '/' || len <= 1);
+}
+
+int stele__repair_check_backup(const struct stele__repair *repair)
+{
+    if (repair->backup == NULL || !stele__repair_is_inside(repair->look->path, repair->backup))
         return 0;
     return stele__fail(STELE_EINVAL,
                        "%s: copies of what is removed must not be kept in the log itself: name a directory "

@@ -45,7 +45,8 @@ int stele__dir_sync_parent(int dirfd)
         return fd;
     int rc = stele__dir_sync(fd);
     stele__file_close(fd);
-    return rc;
+    /* The name of a mount point, on a file system that cannot sync or change: no name that could get lost. */
+    return rc == -EINVAL || rc == -EROFS ? 0 : rc;
 }
 
 /* Give the fresh directory `name` its mode and make it, then its entry in the parent, durable. */

@@ -27,6 +27,12 @@ static struct sigaction before; /* what was there when we came */
 static uintptr_t page_bytes;
 static bool installed;
 
+void stele__guard_note(struct stele__guard *guard, uint64_t offset)
+{
+    uint64_t none = 0;
+    (void)atomic_compare_exchange_strong(&guard->lost, &none, offset + 1);
+}
+
 static struct stele__guard *find(uintptr_t address)
 {
     for (struct block *block = atomic_load_explicit(&newest, memory_order_acquire); block != NULL;
@@ -54,19 +60,19 @@ static bool replace_page(uintptr_t address)
         return false;
     uintptr_t page = address & ~(page_bytes - 1);
     int prot = PROT_READ | (atomic_load_explicit(&guard->writable, memory_order_relaxed) ? PROT_WRITE : 0);
-    uint64_t none = 0;
     /* The fact before the zeroes: who reads them and then asks is told. */
-    (void)atomic_compare_exchange_strong(&guard->lost, &none,
-                                         page - atomic_load_explicit(&guard->base, memory_order_relaxed) + 1);
+    stele__guard_note(guard, page - atomic_load_explicit(&guard->base, memory_order_relaxed));
     return mmap((void *)page, page_bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
 /* Not ours. With the default action in place a fault comes again and ends the process, a sent signal is sent again. */
 static void hand_on(int number, siginfo_t *info, void *context)
 {
-    if ((before.sa_flags & SA_SIGINFO) != 0) {
+    const bool standard_or_none =
+        before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN; /* whatever the flags */
+    if (!standard_or_none && (before.sa_flags & SA_SIGINFO) != 0) {
         before.sa_sigaction(number, info, context);
-    } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
+    } else if (!standard_or_none) {
         before.sa_handler(number);
     } else if (before.sa_handler == SIG_DFL || info->si_code > 0) {
         struct sigaction standard = {.sa_handler = SIG_DFL};

@@ -32,6 +32,9 @@ static inline bool stele__guard_lost(const struct stele__guard *guard)
     return guard != NULL && atomic_load_explicit(&guard->lost, memory_order_acquire) != 0;
 }
 
+/* Its owner has found out by itself: bytes from `offset` on are gone. */
+void stele__guard_note(struct stele__guard *guard, uint64_t offset);
+
 /* Offset of the page found gone first, in a map that lost one. */
 static inline uint64_t stele__guard_offset(const struct stele__guard *guard)
 {

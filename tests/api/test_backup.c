@@ -175,7 +175,7 @@ static void nothing_is_overwritten(void **state)
     returns(STELE_EEXIST, stele_backup(dir->log, copy_of(dir), NULL));
     must(dir_count(copy_of(dir)) == 1 && file_bytes(dir_file(dir, "copy/precious")) == 4);
     returns(STELE_EEXIST, stele_backup(dir->log, dir_file(dir, "copy/precious"), NULL));
-    returns(STELE_EEXIST, stele_backup(dir->log, dir->log, NULL));
+    returns(STELE_EINVAL, stele_backup(dir->log, dir->log, NULL));
     returns(STELE_ENOENT, stele_backup(dir->log, dir_file(dir, "no/such/place"), NULL));
     returns(STELE_ENOENT, stele_backup(dir_file(dir, "nothing"), dir_file(dir, "new"), NULL));
     returns(STELE_ENOTLOG, stele_backup(copy_of(dir), dir_file(dir, "new"), NULL));

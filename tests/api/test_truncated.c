@@ -189,6 +189,20 @@ LAW_IN_A_CHILD(a_writer_whose_segment_is_cut_short_fails_and_acknowledges_nothin
     }
 }
 
+/* The rest of the last page turns to zeroes, and no touch of it is a signal. */
+LAW_IN_A_CHILD(a_writer_whose_page_is_cut_in_two_fails_and_hangs_nobody)
+{
+    struct dir *dir = ctx;
+    struct stele *log = log_open(dir->log, STELE_CREATE);
+    append_range(log, 0, 10);
+    succeeds(stele_sync(log, STELE_LSN_ALL));
+    stele_lsn last = append_range(log, 10, 13);
+    cut(dir, 4096 + last - 8);
+    returns(STELE_EFAILED, stele_sync(log, STELE_LSN_ALL));
+    error_says("cut short");
+    returns(STELE_EFAILED, stele_close(log));
+}
+
 /* Nobody calls: the helper thread touches it when it vouches for what was written. */
 LAW_IN_A_CHILD(the_helper_of_a_segment_cut_short_fails_the_log_and_not_the_process)
 {
@@ -282,6 +296,17 @@ static void raised(void *ctx)
     (void)stele_close(log);
 }
 
+/* SA_SIGINFO stays in the flags of whoever resets a handler with the struct it set it with. */
+static void with_flags_of_nothing(void *ctx)
+{
+    struct sigaction action = {.sa_flags = SA_SIGINFO};
+    action.sa_handler = SIG_IGN;
+    must(sigaction(SIGBUS, &action, NULL) == 0);
+    struct stele *log = log_open(ctx, STELE_CREATE);
+    must(raise(SIGBUS) == 0);
+    succeeds(stele_close(log));
+}
+
 static void left_alone(void *ctx)
 {
     struct sigaction now;
@@ -302,6 +327,8 @@ static void every_other_bus_error_goes_where_it_went_before(void **state)
     dir_empty(dir->log);
     child_join(child_start(with_a_handler, dir->log));
     dir_empty(dir->log);
+    child_join(child_start(with_flags_of_nothing, dir->log));
+    dir_empty(dir->log);
     child_join(child_start(left_alone, dir->log));
 }
 
@@ -314,6 +341,7 @@ int main(void)
         LAW(a_segment_unlinked_or_replaced_under_a_cursor_is_read_whole_or_refused),
         LAW(a_cursor_reads_on_when_the_segment_is_whole_again),
         LAW(a_writer_whose_segment_is_cut_short_fails_and_acknowledges_nothing_more),
+        LAW(a_writer_whose_page_is_cut_in_two_fails_and_hangs_nobody),
         LAW(the_helper_of_a_segment_cut_short_fails_the_log_and_not_the_process),
         LAW(a_reader_whose_control_file_is_cut_short_says_so),
     };
