@@ -147,7 +147,8 @@ STELE_API int stele_repair(const char *path, const struct stele_repair_options *
 /* Copy a log, live or not, up to its durable point, into the new directory `dest`: a complete log
  * with the same uuid. The front is pinned while it runs.
  *   end  receives the LSN the copy ends at; may be NULL.
- * Returns 0; STELE_EEXIST; STELE_ECORRUPT; STELE_ENOSPC; STELE_EIO; as stele_open() read-only. */
+ * Returns 0; STELE_EINVAL (`dest` lies in the log); STELE_EEXIST; STELE_ECORRUPT; STELE_ENOSPC; STELE_EIO; as
+ * stele_open() read-only. */
 STELE_API int stele_backup(const char *path, const char *dest, stele_lsn *end);
 
 /* What stele_inspect() meets, in file order. */
