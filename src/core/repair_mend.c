@@ -257,6 +257,17 @@ static int mend_copies(struct stele__repair *repair, const struct stele__found *
     return stele__repair_add(repair, &deed);
 }
 
+/* A second file of the same number, under another name: it would stand for the first when that is gone. */
+static bool has_twin(const struct stele__scan *scan, const struct stele__found *found)
+{
+    for (size_t i = 0; i < scan->count; i++) {
+        const struct stele__found *other = &scan->found[i];
+        if (other != found && !other->broken && other->sequence == found->sequence)
+            return true;
+    }
+    return false;
+}
+
 int stele__repair_copies(struct stele__repair *repair)
 {
     struct stele__scan *scan = &repair->look->scan;
@@ -275,8 +286,8 @@ int stele__repair_copies(struct stele__repair *repair)
             continue;
         if (stele__found_readable(found))
             rc = mend_copies(repair, found);
-        else if (facts->verdict !=
-                 STELE_CORRUPT) /* else it would not be harmless: an unreadable, empty spare */
+        else if (facts->verdict != STELE_CORRUPT && !has_twin(scan, found))
+            /* An unreadable, empty spare; in a corrupt log it would not be harmless. */
             rc = stele__repair_add(repair, &(struct stele__deed){.kind = STELE__DEED_REMOVE,
                                                                  .sequence = found->sequence,
                                                                  .base = found->base});
