@@ -110,7 +110,7 @@ static int remove_segment(struct stele *log, const struct stele__found *found)
 /* Something with a segment's name that no writer of this log can have left there: not ours to remove. */
 static bool is_strange(const struct stele *log, const struct stele__found *found, uint64_t keep_until)
 {
-    return found->base != stele__base_of(log, found->sequence) ||
+    return found->base != stele__base_of(log, found->sequence) || stele__file_is_irregular(found->io_error) ||
            (!stele__found_readable(found) && found->sequence >= keep_until + STELE__RING);
 }
 
