@@ -129,10 +129,11 @@ static int copy_file(const struct backup *b, const struct stele__found *found)
  * that nobody owns up to. Of a segment that begins exactly there, the header: it carries the metadata. */
 static bool is_wanted(struct backup *b, const struct stele__found *found)
 {
-    if (found->sequence < b->look.examined.first_sequence || found->base > b->end)
+    const stele_lsn base = found->sequence << b->look.scan.data_log2; /* by its sequence: a gap may have an odd name */
+    if (found->sequence < b->look.examined.first_sequence || base > b->end)
         return false;
     if (found->broken)
-        return found->base < b->end;
+        return base < b->end;
     return stele__scan_find(&b->look.scan, found->sequence) == found && stele__found_readable(found);
 }
 
