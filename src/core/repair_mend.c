@@ -46,6 +46,9 @@ static bool rename_one(struct stele__repair *repair, struct stele__found *found,
     struct stele__found *other = find_name(scan, to, to << scan->data_log2);
     if (other != NULL && stele__found_readable(other))
         return false;
+    /* A log that is whole without it is not changed by a second file of some number. */
+    if (repair->look->examined.verdict != STELE_CORRUPT && stele__scan_find(scan, sequence) != found)
+        return false;
     if (stele__repair_decided(repair, to, STELE__DEED_QUARANTINE, STELE__DEED_REMOVE))
         return false; /* renaming comes first, and would put this file in the place of the one that is to go */
     if (scan->control_result == STELE__DECODE_OK && to < scan->control.first_sequence)
